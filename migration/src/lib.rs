@@ -1,0 +1,18 @@
+//! The database schema, one append-only migration a change: a released migration is never edited.
+//!
+//! Files are named `m<date>_<number>_<verb>_<noun>.rs`.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_create_jobs;
+
+/// Every migration, in order.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261121_000001_create_jobs::Migration)]
+    }
+}

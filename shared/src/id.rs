@@ -1,0 +1,132 @@
+//! Names of things: a job, a worker, a request. Strings with meaning get a type.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Crockford's base 32, lower case: no i, l, o, u.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const PREFIX: &str = "job_";
+/// 26 digits of 5 bits hold 128 bits (the first digit only its lowest 3).
+const DIGITS: usize = 26;
+
+/// A job: 128 random bits, written `job_` and 26 base-32 digits. Whoever holds an anonymous job's id may
+/// read it, so an id is never derived from anything and never logged beside a key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(u128);
+
+impl JobId {
+    /// A new id from the operating system's random numbers.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(PREFIX)?;
+        for digit in (0..DIGITS).rev() {
+            let index = (self.0 >> (5 * digit)) & 31;
+            write!(f, "{}", char::from(ALPHABET[index as usize]))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not `job_` and 26 base-32 digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a job id")]
+pub struct InvalidJobId;
+
+impl FromStr for JobId {
+    type Err = InvalidJobId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidJobId> {
+        let digits = text.strip_prefix(PREFIX).ok_or(InvalidJobId)?.as_bytes();
+        // The first digit carries 3 bits, so that one id has one spelling.
+        if digits.len() != DIGITS || digits[0] > b'7' {
+            return Err(InvalidJobId);
+        }
+        digits
+            .iter()
+            .try_fold(0u128, |bits, digit| {
+                let index = ALPHABET.iter().position(|letter| letter == digit).ok_or(InvalidJobId)?;
+                Ok(bits << 5 | index as u128)
+            })
+            .map(Self)
+    }
+}
+
+impl Serialize for JobId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for JobId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A worker process in the registry: lane, host, process id and a random part, so that a restarted worker
+/// is never taken for its predecessor.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct WorkerId(pub String);
+
+impl WorkerId {
+    /// The id of this process, working in the lane named `lane`.
+    #[must_use]
+    pub fn of_this_process(lane: &str) -> Self {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let random: u32 = rand::random();
+        Self(format!("{lane}-{host}-{}-{random:08x}", std::process::id()))
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_id_reads_back_as_written() {
+        for id in [JobId(0), JobId(1), JobId(u128::MAX), JobId::random(), JobId::random()] {
+            let text = id.to_string();
+            assert_eq!(text.len(), 30);
+            assert_eq!(text.parse(), Ok(id));
+        }
+        assert_eq!(JobId(u128::MAX).to_string(), "job_7zzzzzzzzzzzzzzzzzzzzzzzzz");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "job_",
+            "job_0000000000000000000000000",
+            "job_000000000000000000000000000",
+            "job_8zzzzzzzzzzzzzzzzzzzzzzzzz",
+            "job_0000000000000000000000000u",
+            "job_0000000000000000000000000A",
+            "JOB_00000000000000000000000000",
+            "../../../../etc/passwd--------",
+            "job_é0000000000000000000000000",
+        ] {
+            assert_eq!(text.parse::<JobId>(), Err(InvalidJobId), "{text}");
+        }
+    }
+}

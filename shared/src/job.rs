@@ -1,0 +1,312 @@
+//! A job is what the user asked for; a stage is one step of it, run in the lane of its workers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::ModelId;
+use crate::error::{Failure, FailureCode};
+use crate::id::{JobId, WorkerId};
+use crate::language::Language;
+use crate::object::ObjectKey;
+use crate::time::Millis;
+use crate::transcript::Warning;
+
+/// An enum whose variants have one spelling, in the database and on the wire.
+macro_rules! spelled {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$variant_meta])* #[serde(rename = $text)] $variant,)+ }
+
+        impl $name {
+            /// Every variant, in the order of the declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The spelling in the database and on the wire.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownSpelling;
+            fn from_str(text: &str) -> Result<Self, UnknownSpelling> {
+                match text { $($text => Ok(Self::$variant),)+ _ => Err(UnknownSpelling(text.to_owned())) }
+            }
+        }
+    };
+}
+
+/// The text is not one of the spellings of the type asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown value {0:?}")]
+pub struct UnknownSpelling(pub String);
+
+spelled! {
+    /// Where a job stands. The last three are final.
+    JobState {
+        /// No stage has been claimed yet.
+        Queued = "queued",
+        /// At least one stage has been claimed.
+        Processing = "processing",
+        /// The transcript can be read.
+        Completed = "completed",
+        /// A stage failed for good; the job says why.
+        Failed = "failed",
+        /// The caller took it back.
+        Cancelled = "cancelled",
+    }
+}
+
+impl JobState {
+    /// True if the job will not change any more.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+spelled! {
+    /// Where a stage stands.
+    StageState {
+        /// Waiting for a worker, perhaps until a later time (back-off).
+        Queued = "queued",
+        /// Claimed: an owner holds the lease.
+        Running = "running",
+        /// Its output is stored.
+        Done = "done",
+        /// It failed for good.
+        Failed = "failed",
+        /// Its job was cancelled.
+        Cancelled = "cancelled",
+    }
+}
+
+spelled! {
+    /// One step of a job.
+    StageKind {
+        /// Media to 16 kHz samples.
+        Intake = "intake",
+        /// Samples to a transcript.
+        Transcribe = "transcribe",
+    }
+}
+
+spelled! {
+    /// A named queue with its workers.
+    Lane {
+        /// Decoding: no engine, no GPU.
+        Intake = "intake",
+        /// Speech to text.
+        Transcribe = "transcribe",
+    }
+}
+
+impl StageKind {
+    /// The lane whose workers run this stage.
+    #[must_use]
+    pub fn lane(self) -> Lane {
+        match self {
+            Self::Intake => Lane::Intake,
+            Self::Transcribe => Lane::Transcribe,
+        }
+    }
+}
+
+/// Who goes first in a lane. Somebody waits on an interactive job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Nobody waits on the connection.
+    Batch,
+    /// A synchronous request waits.
+    Interactive,
+}
+
+impl Priority {
+    /// The number kept in the database: the greater goes first.
+    #[must_use]
+    pub fn rank(self) -> i32 {
+        match self {
+            Self::Batch => 0,
+            Self::Interactive => 10,
+        }
+    }
+}
+
+/// What the caller asked for, resolved: no aliases, no defaults left open. Every field has a default, so that
+/// rows written by an older version still read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobOptions {
+    /// The model that shall transcribe.
+    pub model: ModelId,
+    /// The language spoken; none = detect.
+    pub language: Option<Language>,
+    /// Tell speakers apart.
+    pub diarize: bool,
+    /// Expected speakers, target and ceiling; 0 = find out.
+    pub speakers: u8,
+}
+
+/// A job about to be created, with the stage that begins it.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Chosen by the caller of the store, since the upload is stored under it beforehand.
+    pub id: JobId,
+    /// Whose job it is: a key id, or [`ANONYMOUS`].
+    pub account: String,
+    /// Who goes first.
+    pub priority: Priority,
+    /// What was asked for.
+    pub options: JobOptions,
+    /// The name the client gave its file, for naming downloads. Never used as a path.
+    pub file_name: Option<String>,
+    /// The stored media.
+    pub upload: Upload,
+    /// The request that made it, for following one request through the logs.
+    pub request_id: String,
+}
+
+/// How often a stage is tried before its job fails.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// The account of everybody without a key.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// A spooled file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Where it is stored.
+    pub key: ObjectKey,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its content, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A job as the database has it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// Whose job it is.
+    pub account: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// What was asked for.
+    pub options: JobOptions,
+    /// The name the client gave its file.
+    pub file_name: Option<String>,
+    /// The media, until it is deleted.
+    pub upload: Option<ObjectKey>,
+    /// The samples, once intake is done and until they are deleted.
+    pub samples: Option<ObjectKey>,
+    /// The result, once completed.
+    pub transcript: Option<ObjectKey>,
+    /// The exact length of the audio, known after intake.
+    pub duration: Option<Millis>,
+    /// What intake has to say about the media.
+    pub warnings: Vec<Warning>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// The request that made it.
+    pub request_id: String,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// When its first stage was claimed.
+    pub started_at: Option<i64>,
+    /// When it reached a final state.
+    pub finished_at: Option<i64>,
+}
+
+/// How far a stage is, in media time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Media time dealt with.
+    pub done: Millis,
+    /// Media time in all, once known.
+    pub total: Option<Millis>,
+}
+
+/// A stage as the database has it.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Which step.
+    pub kind: StageKind,
+    /// Where it stands.
+    pub state: StageState,
+    /// Tries so far, the running one included.
+    pub attempts: u32,
+    /// How far it is.
+    pub progress: Progress,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// When its last attempt was claimed.
+    pub started_at: Option<i64>,
+    /// When its last attempt ended.
+    pub finished_at: Option<i64>,
+}
+
+/// The right to run one attempt of a stage: whatever is written under it is refused once another attempt has
+/// been claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The job.
+    pub job: JobId,
+    /// The stage of it.
+    pub stage: StageKind,
+    /// Who claimed it.
+    pub owner: WorkerId,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+}
+
+/// How an attempt ended without a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setback {
+    /// Trying again cannot help: the media is at fault, or the request.
+    Final(Failure),
+    /// Another try may succeed; the last one makes it final.
+    Retry(Failure),
+    /// The worker is stopping: back into the queue, and the try is not counted.
+    HandBack,
+}
+
+impl Setback {
+    /// A final setback.
+    pub fn give_up(code: FailureCode, message: impl Into<String>) -> Self {
+        Self::Final(Failure::new(code, message))
+    }
+
+    /// A setback after which the stage is tried again.
+    pub fn retry(code: FailureCode, message: impl Into<String>) -> Self {
+        Self::Retry(Failure::new(code, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_read_back() {
+        for state in JobState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(*state));
+            assert_eq!(serde_json::to_string(state).unwrap(), format!("\"{state}\""));
+        }
+        assert!("Queued".parse::<JobState>().is_err());
+    }
+
+    #[test]
+    fn options_of_an_older_version_still_read() {
+        let options: JobOptions = serde_json::from_str(r#"{"model": "mini", "later": true}"#).unwrap();
+        assert_eq!(options, JobOptions { model: ModelId::from("mini"), ..JobOptions::default() });
+    }
+}

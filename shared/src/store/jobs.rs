@@ -1,0 +1,173 @@
+//! Jobs from the caller's side: create, read, cancel, remove.
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::{job, stage};
+use super::stages::Turn;
+use super::{Store, StoreError, during, unreadable};
+use crate::id::JobId;
+use crate::job::{Job, JobState, Lane, NewJob, Stage, StageKind};
+
+/// What became of the wish to remove a job.
+#[derive(Debug)]
+pub enum Removed {
+    /// Its rows are gone; its objects, named in here, are the caller's to remove.
+    Gone(Box<Job>),
+    /// It is still queued or processing: cancel it first.
+    Active,
+    /// There is no such job.
+    Missing,
+}
+
+impl Store {
+    /// Creates a job with its first stage, intake. When this returns, the job is not lost any more.
+    ///
+    /// # Errors
+    /// If the rows cannot be written; then there is no job.
+    pub async fn create_job(&self, new: &NewJob) -> Result<(), StoreError> {
+        let writing = self.write("create a job").await?;
+        let now = self.now();
+        let job = self.statement(
+            format!(
+                "INSERT INTO job (id, account, state, options, file_name, upload_key, upload_bytes, \
+                 upload_sha256, warnings, request_id, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '[]', $9, {now})"
+            ),
+            [
+                new.id.to_string().into(),
+                new.account.clone().into(),
+                JobState::Queued.as_str().into(),
+                serde_json::to_string(&new.options).map_err(unreadable)?.into(),
+                new.file_name.clone().into(),
+                new.upload.key.to_string().into(),
+                new.upload.bytes.cast_signed().into(),
+                new.upload.sha256.clone().into(),
+                new.request_id.clone().into(),
+            ],
+        );
+        writing.transaction.execute_raw(job).await.map_err(during("create a job"))?;
+        let turn = Turn { account: new.account.clone(), priority: new.priority.rank(), model: None };
+        let first = self.insert_stage(new.id, StageKind::Intake, &turn);
+        writing.transaction.execute_raw(first).await.map_err(during("create a stage"))?;
+        writing.commit("create a job").await
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let row =
+            job::Entity::find_by_id(id.to_string()).one(&self.db).await.map_err(during("read a job"))?;
+        row.map(Job::try_from).transpose()
+    }
+
+    /// The stages of a job, in the order they were made.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn stages(&self, id: JobId) -> Result<Vec<Stage>, StoreError> {
+        let rows = stage::Entity::find()
+            .filter(stage::Column::JobId.eq(id.to_string()))
+            .order_by_asc(stage::Column::CreatedAt)
+            .order_by_asc(stage::Column::Kind)
+            .all(&self.db)
+            .await;
+        rows.map_err(during("read stages"))?.into_iter().map(Stage::try_from).collect()
+    }
+
+    /// Those of `ids` that will not change any more, with their states; `None` for one that has been removed.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn settled(&self, ids: &[JobId]) -> Result<Vec<(JobId, Option<JobState>)>, StoreError> {
+        let rows: Vec<(String, String)> = job::Entity::find()
+            .select_only()
+            .column(job::Column::Id)
+            .column(job::Column::State)
+            .filter(job::Column::Id.is_in(ids.iter().map(ToString::to_string)))
+            .into_tuple()
+            .all(&self.db)
+            .await
+            .map_err(during("read job states"))?;
+        let mut settled = Vec::new();
+        for id in ids {
+            let text = id.to_string();
+            match rows.iter().find(|(row, _)| *row == text) {
+                None => settled.push((*id, None)),
+                Some((_, state)) => {
+                    let state: JobState = state.parse().map_err(unreadable)?;
+                    settled.extend(state.is_final().then_some((*id, Some(state))));
+                }
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Whether more than `limit` stages wait to be claimed.
+    ///
+    /// # Errors
+    /// If they cannot be counted.
+    pub async fn has_queued_more_than(&self, limit: u32) -> Result<bool, StoreError> {
+        // Naming the lanes lets the index find the few that are queued among all that are done.
+        let lanes: Vec<_> = Lane::ALL.iter().map(|lane| format!("'{lane}'")).collect();
+        let sql = format!(
+            "SELECT 1 FROM stage WHERE lane IN ({}) AND state = 'queued' LIMIT 1 OFFSET $1",
+            lanes.join(", ")
+        );
+        let row = self.db.query_one_raw(self.statement(sql, [i64::from(limit).into()])).await;
+        row.map(|row| row.is_some()).map_err(during("count the queue"))
+    }
+
+    /// Cancels a job that is not finished: it is cancelled when this returns, a queued stage will not be claimed,
+    /// a running one is told at its next beat. The objects of the job are the caller's to remove. False if the
+    /// job was finished, or there is none.
+    ///
+    /// # Errors
+    /// If the rows cannot be written.
+    pub async fn cancel_job(&self, id: JobId) -> Result<bool, StoreError> {
+        let writing = self.write("cancel a job").await?;
+        let now = self.now();
+        let job = self.statement(
+            format!(
+                "UPDATE job SET state = 'cancelled', finished_at = {now}, upload_key = NULL, \
+                 samples_key = NULL WHERE id = $1 AND state IN ('queued', 'processing')"
+            ),
+            [id.to_string().into()],
+        );
+        let cancelled = writing.transaction.execute_raw(job).await.map_err(during("cancel a job"))?;
+        if cancelled.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let stages = self.statement(
+            format!(
+                "UPDATE stage SET cancel = TRUE, \
+                 finished_at = CASE state WHEN 'queued' THEN {now} ELSE finished_at END, \
+                 state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END \
+                 WHERE job_id = $1 AND state IN ('queued', 'running')"
+            ),
+            [id.to_string().into()],
+        );
+        writing.transaction.execute_raw(stages).await.map_err(during("cancel stages"))?;
+        writing.commit("cancel a job").await?;
+        Ok(true)
+    }
+
+    /// Removes every trace of a finished job from the database.
+    ///
+    /// # Errors
+    /// If the rows cannot be removed.
+    pub async fn remove_job(&self, id: JobId) -> Result<Removed, StoreError> {
+        let writing = self.write("remove a job").await?;
+        let row = job::Entity::find_by_id(id.to_string()).one(&writing.transaction).await;
+        let Some(row) = row.map_err(during("read a job"))? else { return Ok(Removed::Missing) };
+        let job = Job::try_from(row)?;
+        if !job.state.is_final() {
+            return Ok(Removed::Active);
+        }
+        let removed = job::Entity::delete_by_id(id.to_string()).exec(&writing.transaction).await;
+        removed.map_err(during("remove a job"))?;
+        writing.commit("remove a job").await?;
+        Ok(Removed::Gone(Box::new(job)))
+    }
+}

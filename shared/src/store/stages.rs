@@ -1,0 +1,377 @@
+//! Stages from the workers' side: claim, beat, finish, fail, hand back, reap.
+//!
+//! Whoever claims a stage holds a lease, renewed by every beat. All that is written under a claim is fenced by
+//! its owner and attempt, so a worker that lost its lease can no longer write.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, EntityTrait, Statement, Value};
+
+use super::entity::job;
+use super::{Store, StoreError, Writing, column, during, unreadable};
+use crate::catalog::ModelId;
+use crate::error::{Failure, FailureCode};
+use crate::id::{JobId, WorkerId};
+use crate::job::{Claim, Job, Lane, MAX_ATTEMPTS, Progress, Setback, StageKind, StageState};
+use crate::object::ObjectKey;
+use crate::time::Millis;
+use crate::transcript::Warning;
+
+/// What the database says to a worker's beat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// Go on: the lease is renewed.
+    Held,
+    /// The job was cancelled: stop.
+    Cancelled,
+    /// Somebody else has the stage now, or nobody: stop, and write nothing.
+    Lost,
+}
+
+/// What intake found out and stored.
+#[derive(Debug, Clone)]
+pub struct IntakeOutput {
+    /// Where the samples are.
+    pub samples: ObjectKey,
+    /// The exact length of the audio.
+    pub duration: Millis,
+    /// What the caller should know about the media.
+    pub warnings: Vec<Warning>,
+}
+
+/// A stage whose lease ran out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaped {
+    /// Its job.
+    pub job: JobId,
+    /// Where it stands now: queued again, failed or cancelled.
+    pub state: StageState,
+}
+
+/// The condition that a claim is still the current one, for parameters $1 to $4.
+const HELD: &str = "job_id = $1 AND kind = $2 AND owner = $3 AND attempts = $4 AND state = 'running'";
+
+fn held(claim: &Claim) -> [Value; 4] {
+    [
+        claim.job.to_string().into(),
+        claim.stage.as_str().into(),
+        claim.owner.0.clone().into(),
+        claim.attempt.cast_signed().into(),
+    ]
+}
+
+impl Store {
+    /// Takes the best queued stage of a lane: interactive before batch, then the account with the fewest stages
+    /// running, then the oldest. With `models`, only stages that want one of them. The attempt is counted here,
+    /// so that a job which kills its worker uses up its attempts too.
+    ///
+    /// # Errors
+    /// If the rows cannot be read or written.
+    pub async fn claim(
+        &self,
+        lane: Lane,
+        owner: &WorkerId,
+        lease: Duration,
+        models: Option<&[ModelId]>,
+    ) -> Result<Option<(Claim, Job)>, StoreError> {
+        let now = self.now();
+        let mut values: Vec<Value> =
+            vec![owner.0.clone().into(), (lease.as_millis() as i64).into(), lane.as_str().into()];
+        let wanted = match models {
+            None => String::new(),
+            Some(models) => {
+                let from = values.len() + 1;
+                values.extend(models.iter().map(|model| Value::from(model.as_str())));
+                let places: Vec<_> = (from..=values.len()).map(|place| format!("${place}")).collect();
+                format!("AND s.model IN ({})", places.join(", "))
+            }
+        };
+        let claim = self.statement(
+            format!(
+                "UPDATE stage SET state = 'running', attempts = attempts + 1, owner = $1, \
+                 lease_until = {now} + $2, started_at = {now}, done_ms = 0 \
+                 WHERE state = 'queued' AND (job_id, kind) = (\
+                   SELECT s.job_id, s.kind FROM stage s LEFT JOIN (\
+                     SELECT account, COUNT(*) AS running FROM stage \
+                     WHERE lane = $3 AND state = 'running' GROUP BY account\
+                   ) r ON r.account = s.account \
+                   WHERE s.lane = $3 AND s.state = 'queued' AND s.run_at <= {now} {wanted} \
+                   ORDER BY s.priority DESC, COALESCE(r.running, 0), s.created_at, s.job_id LIMIT 1\
+                 ) RETURNING job_id, kind, attempts"
+            ),
+            values,
+        );
+        // An idle worker looks often: a look takes no turn to write.
+        if models.is_some_and(<[_]>::is_empty) || !self.has_queued(lane).await? {
+            return Ok(None);
+        }
+        let writing = self.write("claim a stage").await?;
+        let row = writing.transaction.query_one_raw(claim).await.map_err(during("claim a stage"))?;
+        let Some(row) = row else { return Ok(None) };
+        let id: String = column(&row, "job_id")?;
+        let claim = Claim {
+            job: id.parse().map_err(unreadable)?,
+            stage: column::<String>(&row, "kind")?.parse().map_err(unreadable)?,
+            owner: owner.clone(),
+            attempt: column::<i32>(&row, "attempts")?.unsigned_abs(),
+        };
+        let started = self.statement(
+            format!(
+                "UPDATE job SET state = 'processing', started_at = COALESCE(started_at, {now}) \
+                 WHERE id = $1 AND state IN ('queued', 'processing')"
+            ),
+            [id.clone().into()],
+        );
+        writing.transaction.execute_raw(started).await.map_err(during("start a job"))?;
+        let row =
+            job::Entity::find_by_id(id).one(&writing.transaction).await.map_err(during("read a job"))?;
+        let job = row.ok_or_else(|| unreadable("a stage without a job"))?;
+        writing.commit("claim a stage").await?;
+        Ok(Some((claim, job.try_into()?)))
+    }
+
+    async fn has_queued(&self, lane: Lane) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM stage WHERE lane = $1 AND state = 'queued' LIMIT 1";
+        let row = self.db.query_one_raw(self.statement(sql, [lane.as_str().into()])).await;
+        row.map(|row| row.is_some()).map_err(during("look for queued stages"))
+    }
+
+    /// Renews the lease, stores the progress and learns whether to go on, in one statement.
+    ///
+    /// # Errors
+    /// If the row cannot be written: the lease may run out.
+    pub async fn beat(&self, claim: &Claim, lease: Duration, progress: Progress) -> Result<Beat, StoreError> {
+        let mut values = held(claim).to_vec();
+        values.push((lease.as_millis() as i64).into());
+        values.push(progress.done.0.cast_signed().into());
+        values.push(progress.total.map(|total| total.0.cast_signed()).into());
+        let now = self.now();
+        let sql = format!(
+            "UPDATE stage SET lease_until = {now} + $5, done_ms = $6, total_ms = $7 WHERE {HELD} RETURNING cancel"
+        );
+        let _turn = self.writer.acquire().await.map_err(unreadable)?;
+        let row =
+            self.db.query_one_raw(self.statement(sql, values)).await.map_err(during("renew a lease"))?;
+        Ok(match row {
+            None => Beat::Lost,
+            Some(row) if column::<bool>(&row, "cancel")? => Beat::Cancelled,
+            Some(_) => Beat::Held,
+        })
+    }
+
+    /// Ends intake with its output and queues the transcription. False if the claim was lost or the job
+    /// cancelled: then nothing was written, and the samples are the caller's to remove.
+    ///
+    /// # Errors
+    /// If the rows cannot be written; then none was.
+    pub async fn finish_intake(&self, claim: &Claim, output: &IntakeOutput) -> Result<bool, StoreError> {
+        let writing = self.write("finish intake").await?;
+        let Some(turn) = self.end_stage(&writing, claim, StageState::Done, None).await? else {
+            return Ok(false);
+        };
+        let sql = "UPDATE job SET samples_key = $2, duration_ms = $3, warnings = $4 \
+                   WHERE id = $1 AND state = 'processing' RETURNING options";
+        let values = [
+            claim.job.to_string().into(),
+            output.samples.to_string().into(),
+            output.duration.0.cast_signed().into(),
+            serde_json::to_string(&output.warnings).map_err(unreadable)?.into(),
+        ];
+        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
+        let Some(row) = row.map_err(during("store the output of intake"))? else { return Ok(false) };
+        let options: crate::job::JobOptions =
+            serde_json::from_str(&column::<String>(&row, "options")?).map_err(unreadable)?;
+        let turn = Turn { model: Some(options.model), ..turn };
+        let next = self.insert_stage(claim.job, StageKind::Transcribe, &turn);
+        writing.transaction.execute_raw(next).await.map_err(during("queue the transcription"))?;
+        writing.commit("finish intake").await?;
+        Ok(true)
+    }
+
+    /// Ends a transcription, and the job with it. The media and the samples of the job are the caller's to
+    /// remove. False if the claim was lost or the job cancelled: then nothing was written, and the transcript
+    /// is the caller's to remove.
+    ///
+    /// # Errors
+    /// If the rows cannot be written; then none was.
+    pub async fn finish_transcribe(&self, claim: &Claim, transcript: &ObjectKey) -> Result<bool, StoreError> {
+        let writing = self.write("finish a transcription").await?;
+        if self.end_stage(&writing, claim, StageState::Done, None).await?.is_none() {
+            return Ok(false);
+        }
+        let now = self.now();
+        let sql = format!(
+            "UPDATE job SET state = 'completed', finished_at = {now}, transcript_key = $2, \
+             upload_key = NULL, samples_key = NULL WHERE id = $1 AND state = 'processing'"
+        );
+        let values = [claim.job.to_string().into(), transcript.to_string().into()];
+        let finished = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        if finished.map_err(during("complete a job"))?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let chunks = self.statement("DELETE FROM chunk WHERE job_id = $1", [claim.job.to_string().into()]);
+        writing.transaction.execute_raw(chunks).await.map_err(during("remove chunks"))?;
+        writing.commit("finish a transcription").await?;
+        Ok(true)
+    }
+
+    /// Ends an attempt that has no result. Returns where the stage stands now, or `None` if the claim was lost
+    /// already. If the caller's file is at fault, the job's media is the worker's to remove.
+    ///
+    /// # Errors
+    /// If the rows cannot be written.
+    pub async fn set_back(&self, claim: &Claim, setback: &Setback) -> Result<Option<StageState>, StoreError> {
+        let writing = self.write("end an attempt").await?;
+        let (failure, last) = match setback {
+            Setback::Final(failure) => (Some(failure), true),
+            Setback::Retry(failure) => (Some(failure), claim.attempt >= MAX_ATTEMPTS),
+            Setback::HandBack => (None, false),
+        };
+        let cancelled = self.is_cancelled(&writing, claim).await?;
+        let state = match (cancelled, last) {
+            (true, _) => StageState::Cancelled,
+            (false, true) => StageState::Failed,
+            (false, false) => StageState::Queued,
+        };
+        let ended = self.end_stage(&writing, claim, state, failure.map(|failure| &failure.message)).await?;
+        if ended.is_none() {
+            return Ok(None);
+        }
+        match (state, failure) {
+            (StageState::Failed, Some(failure)) => self.fail_job(&writing, claim.job, failure).await?,
+            (StageState::Queued, _) => self.requeue(&writing, claim, failure.is_some()).await?,
+            _ => {}
+        }
+        writing.commit("end an attempt").await?;
+        Ok(Some(state))
+    }
+
+    async fn is_cancelled(&self, writing: &Writing<'_>, claim: &Claim) -> Result<bool, StoreError> {
+        let sql = format!("SELECT cancel FROM stage WHERE {HELD}");
+        let row = writing.transaction.query_one_raw(self.statement(sql, held(claim))).await;
+        row.map_err(during("read a stage"))?.map_or(Ok(false), |row| column(&row, "cancel"))
+    }
+
+    /// Back into the queue: after a failure later each time, after a hand-back at once and uncounted.
+    async fn requeue(&self, writing: &Writing<'_>, claim: &Claim, failed: bool) -> Result<(), StoreError> {
+        let wait = if failed { backoff(claim.attempt) } else { Duration::ZERO };
+        let sql = format!(
+            "UPDATE stage SET attempts = attempts - $3, run_at = {} + $4, finished_at = NULL \
+             WHERE job_id = $1 AND kind = $2",
+            self.now()
+        );
+        let values = [
+            claim.job.to_string().into(),
+            claim.stage.as_str().into(),
+            i32::from(!failed).into(),
+            (wait.as_millis() as i64).into(),
+        ];
+        let requeued = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        requeued.map(|_| ()).map_err(during("queue a stage again"))
+    }
+
+    async fn fail_job(&self, writing: &Writing<'_>, job: JobId, failure: &Failure) -> Result<(), StoreError> {
+        // A file that cannot be read is of no use for another try.
+        let forget =
+            if failure.code.is_the_callers() { ", upload_key = NULL, samples_key = NULL" } else { "" };
+        let sql = format!(
+            "UPDATE job SET state = 'failed', finished_at = {}, error_code = $2, error = $3{forget} \
+             WHERE id = $1 AND state = 'processing'",
+            self.now()
+        );
+        let values = [job.to_string().into(), failure.code.as_str().into(), failure.message.clone().into()];
+        let failed = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        failed.map(|_| ()).map_err(during("fail a job"))
+    }
+
+    /// Gives up the lease and sets the state, if the claim still holds.
+    async fn end_stage(
+        &self,
+        writing: &Writing<'_>,
+        claim: &Claim,
+        state: StageState,
+        error: Option<&String>,
+    ) -> Result<Option<Turn>, StoreError> {
+        let mut values = held(claim).to_vec();
+        values.extend([state.as_str().into(), error.cloned().into()]);
+        let sql = format!(
+            "UPDATE stage SET state = $5, error = $6, owner = NULL, lease_until = NULL, finished_at = {} \
+             WHERE {HELD} RETURNING account, priority",
+            self.now()
+        );
+        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
+        let row = row.map_err(during("end a stage"))?;
+        let turn = |row| {
+            Ok(Turn { account: column(&row, "account")?, priority: column(&row, "priority")?, model: None })
+        };
+        row.map(turn).transpose()
+    }
+
+    /// Ends the attempts whose lease ran out: back into the queue, or, after the last attempt, the job fails.
+    ///
+    /// # Errors
+    /// If the rows cannot be read or written.
+    pub async fn reap(&self, lane: Lane) -> Result<Vec<Reaped>, StoreError> {
+        let now = self.now();
+        let expired = format!("lane = $1 AND state = 'running' AND lease_until < {now}");
+        let any = self.statement(format!("SELECT 1 FROM stage WHERE {expired}"), [lane.as_str().into()]);
+        if self.db.query_one_raw(any).await.map_err(during("look for expired leases"))?.is_none() {
+            return Ok(Vec::new());
+        }
+        let writing = self.write("reap").await?;
+        let sql = format!(
+            "UPDATE stage SET state = CASE WHEN cancel THEN 'cancelled' WHEN attempts >= $2 THEN 'failed' \
+             ELSE 'queued' END, \
+             error = 'the worker was lost', owner = NULL, lease_until = NULL, run_at = {now} \
+             WHERE {expired} RETURNING job_id, state, attempts"
+        );
+        let values = [lane.as_str().into(), MAX_ATTEMPTS.cast_signed().into()];
+        let rows =
+            writing.transaction.query_all_raw(self.statement(sql, values)).await.map_err(during("reap"))?;
+        let mut reaped = Vec::new();
+        for row in rows {
+            let job: JobId = column::<String>(&row, "job_id")?.parse().map_err(unreadable)?;
+            let state: StageState = column::<String>(&row, "state")?.parse().map_err(unreadable)?;
+            if state == StageState::Failed {
+                let attempts: i32 = column(&row, "attempts")?;
+                let message = format!("the worker stopped {attempts} times while working on this file");
+                self.fail_job(&writing, job, &Failure::new(FailureCode::WorkerLost, message)).await?;
+            }
+            reaped.push(Reaped { job, state });
+        }
+        writing.commit("reap").await?;
+        Ok(reaped)
+    }
+
+    /// The statement that queues a stage of a job.
+    pub(super) fn insert_stage(&self, job: JobId, kind: StageKind, turn: &Turn) -> Statement {
+        let now = self.now();
+        self.statement(
+            format!(
+                "INSERT INTO stage (job_id, kind, lane, state, account, model, priority, attempts, cancel, \
+                 run_at, done_ms, created_at) VALUES ($1, $2, $3, 'queued', $4, $5, $6, 0, FALSE, {now}, 0, {now})"
+            ),
+            [
+                job.to_string().into(),
+                kind.as_str().into(),
+                kind.lane().as_str().into(),
+                turn.account.clone().into(),
+                turn.model.as_ref().map(ToString::to_string).into(),
+                turn.priority.into(),
+            ],
+        )
+    }
+}
+
+/// What decides when a stage has its turn, and which worker may take it. Each stage of a job takes it over from
+/// the one before.
+pub(super) struct Turn {
+    pub(super) account: String,
+    pub(super) priority: i32,
+    pub(super) model: Option<ModelId>,
+}
+
+/// One second after the first failure, twice as long after each further one.
+fn backoff(attempt: u32) -> Duration {
+    Duration::from_secs(1 << attempt.saturating_sub(1).min(6))
+}

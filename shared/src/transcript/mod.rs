@@ -1,0 +1,166 @@
+//! The transcript: segments of words with times, what was not transcribed and why, and its written forms.
+//!
+//! The stored form is JSON of these types. A transcript that [`Transcript::check`] accepts holds every promise
+//! of the contract about times and text.
+
+mod cues;
+mod render;
+#[cfg(test)]
+mod sample;
+mod srt;
+mod text;
+mod vtt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::ModelId;
+use crate::time::Millis;
+
+pub use cues::CueStyle;
+pub use render::SpeakerLabels;
+pub use srt::{render as srt, render_styled as srt_styled};
+pub use text::render as text;
+pub use vtt::{render as vtt, render_styled as vtt_styled};
+
+/// The result of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transcript {
+    /// The trimmed texts of the segments, joined by one space (by nothing in scripts without spaces).
+    pub text: String,
+    /// ISO 639 code; `und` if nothing was said and none was given.
+    pub language: String,
+    /// How sure the detection was, 0 to 1; 1 if the language was given.
+    pub language_probability: f64,
+    /// The length of the decoded audio.
+    pub duration: Millis,
+    /// The catalogue id of the model really used.
+    pub model: ModelId,
+    /// In order of time.
+    pub segments: Vec<Segment>,
+    /// The labels that occur, in order of first speech. Empty without diarization.
+    pub speakers: Vec<String>,
+    /// How much of the audio was found to be speech.
+    pub speech_seconds: Millis,
+    /// How much of that speech is covered by the segments.
+    pub transcribed_seconds: Millis,
+    /// Whatever the caller should know. Nothing is dropped without one.
+    pub warnings: Vec<Warning>,
+}
+
+/// A stretch of speech by one speaker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// When the first word begins.
+    pub start: Millis,
+    /// When the last word ends.
+    pub end: Millis,
+    /// Trimmed, with punctuation.
+    pub text: String,
+    /// The speaker's label, if diarized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
+    /// exp(mean token log-probability), 0 to 1, uncalibrated.
+    pub confidence: f64,
+    /// The words with their times.
+    pub words: Vec<Word>,
+}
+
+/// One word (one character in scripts without spaces).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Word {
+    /// Without punctuation at its edges.
+    pub word: String,
+    /// As it stands in the text.
+    pub punctuated_word: String,
+    /// When it begins.
+    pub start: Millis,
+    /// When it ends.
+    pub end: Millis,
+    /// exp(mean token log-probability), 0 to 1, uncalibrated.
+    pub confidence: f64,
+    /// The speaker's label, if diarized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
+}
+
+/// Something that the caller should know about a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// For programs, such as `no_speech`.
+    pub code: WarningCode,
+    /// For people.
+    pub message: String,
+    /// Where in the audio it begins, if it is about a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Millis>,
+    /// Where in the audio it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Millis>,
+}
+
+/// The kinds of warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningCode {
+    /// The audio holds no speech.
+    NoSpeech,
+    /// The file ends early or is damaged; what could be decoded was transcribed.
+    TruncatedMedia,
+    /// Diarization was asked for and is not to be had on this server.
+    DiarizationUnavailable,
+    /// A stretch of speech could not be transcribed.
+    Untranscribed,
+    /// The model repeated itself; the repetition was left out.
+    Repetition,
+    /// The model was not trained for the language asked for.
+    LanguageUnsupported,
+}
+
+impl Warning {
+    /// A warning about the whole result.
+    pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), start: None, end: None }
+    }
+
+    /// A warning about the audio from `start` to `end`.
+    pub fn about(code: WarningCode, start: Millis, end: Millis, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), start: Some(start), end: Some(end) }
+    }
+}
+
+/// What a transcript broke of its promises.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("inconsistent transcript: {0}")]
+pub struct Inconsistent(pub String);
+
+impl Transcript {
+    /// Checks the promises about times: `0 <= start <= end <= duration`, monotone, words inside their segment,
+    /// and no more transcribed than spoken.
+    ///
+    /// # Errors
+    /// [`Inconsistent`] with the first promise that is broken.
+    pub fn check(&self) -> Result<(), Inconsistent> {
+        let broken = |what: String| Err(Inconsistent(what));
+        let mut earlier = Millis(0);
+        for (number, segment) in self.segments.iter().enumerate() {
+            if segment.start < earlier || segment.end < segment.start || segment.end > self.duration {
+                return broken(format!("segment {number} lies at {} to {}", segment.start, segment.end));
+            }
+            let mut word_earlier = segment.start;
+            for word in &segment.words {
+                if word.start < word_earlier || word.end < word.start || word.end > segment.end {
+                    return broken(format!("segment {number}: word at {} to {}", word.start, word.end));
+                }
+                word_earlier = word.start;
+            }
+            earlier = segment.start;
+        }
+        if self.transcribed_seconds > self.speech_seconds || self.speech_seconds > self.duration {
+            return broken(format!(
+                "{} transcribed of {} speech in {}",
+                self.transcribed_seconds, self.speech_seconds, self.duration
+            ));
+        }
+        Ok(())
+    }
+}

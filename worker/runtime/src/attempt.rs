@@ -1,0 +1,200 @@
+//! One attempt at a stage: the runner, its beats, its end.
+
+use std::time::{Duration, Instant};
+
+use steno_shared::error::{Failure, FailureCode};
+use steno_shared::failpoint;
+use steno_shared::job::{Claim, Job, Setback, StageKind, StageState};
+use steno_shared::object::ObjectKey;
+use steno_shared::store::{Beat, StoreError};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::lane::Lane;
+use crate::stage::{Meter, Outcome, Work};
+
+/// How often the lease is renewed and progress shown, unless a third of the lease is shorter.
+const BEAT: Duration = Duration::from_secs(1);
+/// How long a runner that was told to stop may take before it is left behind.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// The end of an attempt is written again this often when the database fails.
+const FINISH_TRIES: u32 = 5;
+
+/// Why a runner was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StopReason {
+    Cancelled,
+    LeaseLost,
+    TimeLimit,
+    Shutdown,
+}
+
+type Running = JoinHandle<Result<Outcome, Setback>>;
+
+/// Runs the claimed stage to its end and writes that end.
+pub(crate) async fn run(lane: &Lane, claim: Claim, job: Job) {
+    let name = job.file_name.clone();
+    let point = |step: &str| format!("{}.{step}", claim.stage);
+    failpoint::hit(&point("claimed"), name.as_deref()).await;
+    tracing::info!(attempt = claim.attempt, "stage started");
+    let began = Instant::now();
+
+    let work = Work {
+        job: job.clone(),
+        attempt: claim.attempt,
+        meter: Meter::default(),
+        stop: CancellationToken::new(),
+        resources: lane.resources.clone(),
+    };
+    let (meter, stop) = (work.meter.clone(), work.stop.clone());
+    let runner = lane.runner.clone();
+    let mut running: Running = tokio::spawn(async move { runner.run(work).await });
+
+    let reason = supervise(lane, &claim, &job, &meter, &mut running).await;
+    let result = match reason {
+        Ended::ByItself(result) => result,
+        Ended::Stopped(reason) => {
+            stop.cancel();
+            tracing::info!(?reason, "stage is being stopped");
+            match tokio::time::timeout(STOP_GRACE, &mut running).await {
+                Ok(Ok(Ok(outcome))) => Ok(outcome),
+                Ok(Ok(Err(_)) | Err(_)) => Err(setback_of(reason)),
+                Err(_) => {
+                    tracing::error!(?reason, "the stage does not stop; its thread is left behind");
+                    Err(setback_of(reason))
+                }
+            }
+        }
+    };
+    failpoint::hit(&point("stored"), name.as_deref()).await;
+    end(lane, &claim, &job, result).await;
+    failpoint::hit(&point("finished"), name.as_deref()).await;
+    tracing::info!(attempt = claim.attempt, elapsed_ms = began.elapsed().as_millis() as u64, "stage ended");
+}
+
+fn setback_of(reason: StopReason) -> Setback {
+    match reason {
+        // The row says cancelled, or is no longer ours: what is written here does not count.
+        StopReason::Cancelled | StopReason::LeaseLost | StopReason::Shutdown => Setback::HandBack,
+        StopReason::TimeLimit => Setback::retry(FailureCode::TimedOut, "the work on this file took too long"),
+    }
+}
+
+enum Ended {
+    ByItself(Result<Outcome, Setback>),
+    Stopped(StopReason),
+}
+
+/// Keeps the lease until the runner ends or must stop.
+async fn supervise(lane: &Lane, claim: &Claim, job: &Job, meter: &Meter, running: &mut Running) -> Ended {
+    let mut beats = tokio::time::interval(BEAT.min(lane.options.lease / 3));
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let limit = tokio::time::sleep(lane.runner.time_limit(job));
+    tokio::pin!(limit);
+    let mut held_since = Instant::now();
+    loop {
+        tokio::select! {
+            joined = &mut *running => return Ended::ByItself(unwind(joined)),
+            () = &mut limit => return Ended::Stopped(StopReason::TimeLimit),
+            () = lane.hand_back.cancelled() => return Ended::Stopped(StopReason::Shutdown),
+            _ = beats.tick() => match beat(lane, claim, meter).await {
+                Ok(Beat::Held) => held_since = Instant::now(),
+                Ok(Beat::Cancelled) => return Ended::Stopped(StopReason::Cancelled),
+                Ok(Beat::Lost) => return Ended::Stopped(StopReason::LeaseLost),
+                Err(error) => {
+                    tracing::warn!(error = %error, "cannot renew the lease");
+                    if held_since.elapsed() > lane.options.lease {
+                        return Ended::Stopped(StopReason::LeaseLost);
+                    }
+                }
+            },
+        }
+    }
+}
+
+async fn beat(lane: &Lane, claim: &Claim, meter: &Meter) -> Result<Beat, StoreError> {
+    lane.resources.store.beat(claim, lane.options.lease, meter.progress()).await
+}
+
+/// A panic in the work is a failed attempt, not the end of the worker.
+fn unwind(joined: Result<Result<Outcome, Setback>, JoinError>) -> Result<Outcome, Setback> {
+    joined.unwrap_or_else(|error| {
+        tracing::error!(error = %error, "the stage panicked");
+        Err(Setback::retry(FailureCode::Internal, "the work on this file failed"))
+    })
+}
+
+/// Writes how the attempt ended and removes what is of no use any more.
+async fn end(lane: &Lane, claim: &Claim, job: &Job, result: Result<Outcome, Setback>) {
+    for attempt in 1..=FINISH_TRIES {
+        match try_end(lane, claim, job, &result).await {
+            Ok(()) => return,
+            Err(error) if attempt == FINISH_TRIES => {
+                // The lease runs out and the stage is tried again: nothing is lost.
+                tracing::error!(error = %error, "cannot write the end of the stage");
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot write the end of the stage; trying again");
+                tokio::time::sleep(Duration::from_millis(200) * attempt).await;
+            }
+        }
+    }
+}
+
+async fn try_end(
+    lane: &Lane,
+    claim: &Claim,
+    job: &Job,
+    result: &Result<Outcome, Setback>,
+) -> Result<(), StoreError> {
+    let store = &lane.resources.store;
+    match result {
+        Ok(Outcome::Intake(output)) => {
+            if store.finish_intake(claim, output).await? {
+                lane.wake(StageKind::Transcribe, claim.job).await;
+            } else {
+                remove(lane, &[Some(output.samples)]).await;
+            }
+        }
+        Ok(Outcome::Transcribe(transcript)) => {
+            if store.finish_transcribe(claim, transcript).await? {
+                remove(lane, &[job.upload, job.samples]).await;
+            } else {
+                remove(lane, &[Some(*transcript)]).await;
+            }
+        }
+        Err(setback) => {
+            let state = store.set_back(claim, setback).await?;
+            report(claim, setback, state);
+            let of_no_use = matches!(setback, Setback::Final(Failure { code, .. }) if code.is_the_callers());
+            if state == Some(StageState::Cancelled) || (state == Some(StageState::Failed) && of_no_use) {
+                remove(lane, &[job.upload, job.samples]).await;
+            }
+            if state == Some(StageState::Queued) {
+                lane.look_again.notify_one();
+            }
+        }
+    }
+    Ok(())
+}
+
+fn report(claim: &Claim, setback: &Setback, state: Option<StageState>) {
+    match (setback, state) {
+        (_, None) => tracing::warn!("the stage belongs to another worker now"),
+        (_, Some(StageState::Cancelled)) => tracing::info!("the job was cancelled"),
+        (Setback::HandBack, _) => tracing::info!("the stage was handed back"),
+        (Setback::Final(failure) | Setback::Retry(failure), Some(state)) => {
+            tracing::warn!(attempt = claim.attempt, code = %failure.code, state = %state, "{failure}");
+        }
+    }
+}
+
+/// Removes objects. What cannot be removed now the sweeper removes later.
+async fn remove(lane: &Lane, keys: &[Option<ObjectKey>]) {
+    for key in keys.iter().flatten() {
+        if let Err(error) = lane.resources.objects.remove(key).await {
+            tracing::warn!(object = %key, error = %error, "cannot remove an object");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The traits behind which engines live. Each engine runs on threads of its own; a value of [`Transcriber`] is
+//! one decoding state and stays on one of them.
+
+use std::fmt;
+
+use steno_shared::language::Language;
+use steno_shared::time::Millis;
+
+/// Tells an engine, between two steps of its computation, that nobody waits for the result any more.
+pub type StopFlag = std::sync::Arc<std::sync::atomic::AtomicBool>;
+
+/// A model in memory, from which states are opened.
+pub trait TranscriberModel: fmt::Debug + Send + Sync {
+    /// Opens another decoding state. The weights are shared.
+    ///
+    /// # Errors
+    /// [`EngineError`], as when memory runs out.
+    fn open(&self) -> Result<Box<dyn Transcriber>, EngineError>;
+}
+
+/// Speech to text, a chunk at a time. What one call returns does not depend on the calls before it, but for the
+/// random numbers of [`Decoding::Sampled`] and of the engine's own second tries.
+pub trait Transcriber: fmt::Debug + Send {
+    /// The language spoken in `samples` (16 kHz mono, -1 to 1, at most 30 s), and how likely it is, 0 to 1. Only
+    /// languages that the model has learnt are considered.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn detect_language(&mut self, samples: &[f32], stop: &StopFlag) -> Result<(Language, f64), EngineError>;
+
+    /// The text of `samples` (16 kHz mono, -1 to 1, at most 30 s).
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn transcribe(
+        &mut self,
+        samples: &[f32],
+        options: &ChunkOptions,
+        stop: &StopFlag,
+    ) -> Result<ChunkText, EngineError>;
+}
+
+/// How a chunk shall be transcribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkOptions {
+    /// The language spoken. A model that has not learnt it does its best in one that it has.
+    pub language: Language,
+    /// How tokens are chosen.
+    pub decoding: Decoding,
+}
+
+/// How an engine chooses among the tokens that may come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoding {
+    /// The most likely one; by chance only where that gives a text that fails the engine's own tests.
+    Likeliest,
+    /// By chance from the start: another way through a chunk in which the likeliest text was a loop.
+    Sampled,
+}
+
+/// The text of a chunk. Times are relative to its first sample, none lies beyond its last.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChunkText {
+    /// In order of time. Empty if nothing is said.
+    pub segments: Vec<TextSegment>,
+    /// How likely the model finds it that nobody speaks, 0 to 1.
+    pub no_speech_probability: f64,
+}
+
+/// A stretch of text that the engine put between two timestamps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextSegment {
+    /// When it begins.
+    pub start: Millis,
+    /// When it ends.
+    pub end: Millis,
+    /// Its words, in order of time, within its start and end. Never empty.
+    pub words: Vec<TextWord>,
+}
+
+/// A word as the engine wrote it; in scripts without spaces, the fewest tokens that are whole characters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextWord {
+    /// With punctuation, without surrounding spaces.
+    pub text: String,
+    /// True if a space stands before it.
+    pub spaced: bool,
+    /// When it begins.
+    pub start: Millis,
+    /// When it ends.
+    pub end: Millis,
+    /// Sum of the log-probabilities of its tokens.
+    pub log_probability: f64,
+    /// Its number of tokens.
+    pub tokens: u32,
+}
+
+/// Finds speech in a stream of samples.
+pub trait SpeechDetector: Send {
+    /// How many samples one judgement is about.
+    fn frame(&self) -> usize;
+
+    /// How likely the next [`SpeechDetector::frame`] samples hold speech, 0 to 1. Frames are to be given in
+    /// order, since the detector remembers.
+    fn judge(&mut self, frame: &[i16]) -> f32;
+}
+
+/// What can go wrong in an engine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// It was told to stop.
+    #[error("stopped")]
+    Stopped,
+    /// The model cannot be loaded.
+    #[error("cannot load the model: {0}")]
+    Load(String),
+    /// The computation failed.
+    #[error("the engine failed: {0}")]
+    Failed(String),
+}

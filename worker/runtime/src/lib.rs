@@ -1,0 +1,13 @@
+//! What every worker is made of: the lane that claims stages and keeps their leases, the attempt that runs one,
+//! the traits behind which engines live, and the process around it all.
+//!
+//! Belongs here: what all workers share. Does not belong here: an engine, C++, the work of one lane.
+
+mod attempt;
+pub mod engine;
+mod lane;
+mod poll;
+pub mod process;
+mod stage;
+
+pub use stage::{Meter, Outcome, Resources, StageRunner, Work};

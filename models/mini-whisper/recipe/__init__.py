@@ -1,0 +1,1 @@
+"""Training recipe of the miniature Whisper: text, speech, model, training, export, evaluation."""

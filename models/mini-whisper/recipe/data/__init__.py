@@ -1,0 +1,1 @@
+"""Shards of spoken sentences, and the windows that training composes from them."""

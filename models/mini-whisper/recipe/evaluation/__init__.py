@@ -1,0 +1,1 @@
+"""Measures exported weights through whisper.cpp: word errors, word times, silence, languages."""

@@ -1,0 +1,276 @@
+//! Every error of the API, and the one table that gives each its status.
+
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiResponse, Object};
+use steno_shared::error::{Failure, FailureCode};
+use steno_shared::id::JobId;
+use steno_shared::object::ObjectError;
+use steno_shared::queue::QueueError;
+use steno_shared::store::StoreError;
+
+use crate::edge::ErrorBody;
+
+/// What a client is told when something goes wrong.
+#[derive(Debug, Object)]
+#[oai(rename = "Error")]
+pub(crate) struct ErrorDocument {
+    /// What happened, and what mends it.
+    error: String,
+    /// The same for programs, such as `missing_file`.
+    #[oai(skip_serializing_if_is_none)]
+    code: Option<String>,
+    /// Names the request in the server's log.
+    #[oai(skip_serializing_if_is_none)]
+    request_id: Option<String>,
+    /// The job in question, if there is one.
+    #[oai(skip_serializing_if_is_none)]
+    job_id: Option<String>,
+}
+
+/// The causes that are the API's own; those of a failed job are [`FailureCode`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The body is not a form, or breaks off.
+    InvalidBody,
+    /// No part named `file`.
+    MissingFile,
+    /// A field has a value that it cannot have.
+    InvalidField,
+    /// No such model in the catalogue.
+    UnknownModel,
+    /// The key is malformed, unknown or revoked, or none was given where one is needed.
+    InvalidKey,
+    /// No such job, or not the caller's.
+    NotFound,
+    /// The job is not in a state for this.
+    NotReady,
+    /// The file is larger than the caller may send.
+    FileTooLarge,
+    /// No worker can take the job.
+    NoWorker,
+    /// Too many jobs wait already.
+    QueueFull,
+    /// The server is being stopped.
+    Stopping,
+    /// The client waited as long as it may; the job runs on.
+    WaitedTooLong,
+    /// A failed job's cause.
+    Job(FailureCode),
+}
+
+/// A refusal: its cause, its sentence, and what a client needs to go on.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    cause: Cause,
+    message: String,
+    job: Option<JobId>,
+    retry_after: Option<u64>,
+}
+
+impl Cause {
+    /// The table.
+    fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidBody | Self::MissingFile | Self::InvalidField | Self::UnknownModel => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::InvalidKey => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotReady => StatusCode::CONFLICT,
+            Self::FileTooLarge | Self::Job(FailureCode::AudioTooLong) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Job(
+                FailureCode::EmptyFile
+                | FailureCode::UnsupportedFormat
+                | FailureCode::NoAudio
+                | FailureCode::Undecodable,
+            ) => StatusCode::BAD_REQUEST,
+            Self::NoWorker
+            | Self::QueueFull
+            | Self::Stopping
+            | Self::WaitedTooLong
+            | Self::Job(FailureCode::ModelNotInstalled | FailureCode::OutOfSpace) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Job(FailureCode::WorkerLost | FailureCode::TimedOut | FailureCode::Internal) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::InvalidBody => "invalid_body",
+            Self::MissingFile => "missing_file",
+            Self::InvalidField => "invalid_field",
+            Self::UnknownModel => "unknown_model",
+            Self::InvalidKey => "invalid_key",
+            Self::NotFound => "not_found",
+            Self::NotReady => "not_ready",
+            Self::FileTooLarge => "file_too_large",
+            Self::NoWorker => "no_worker",
+            Self::QueueFull => "queue_full",
+            Self::Stopping => "stopping",
+            Self::WaitedTooLong => "waited_too_long",
+            Self::Job(code) => code.as_str(),
+        }
+    }
+}
+
+impl ApiError {
+    /// A refusal with its sentence.
+    pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
+        let retry_after = (cause.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
+        Self { cause, message: message.into(), job: None, retry_after }
+    }
+
+    /// A field with a value that it cannot have.
+    pub(crate) fn field(message: impl Into<String>) -> Self {
+        Self::new(Cause::InvalidField, message)
+    }
+
+    /// No such job, for this caller.
+    pub(crate) fn no_such_job() -> Self {
+        Self::new(Cause::NotFound, "no such job")
+    }
+
+    /// The server's own fault. The cause is logged here, once; the client gets a fixed text.
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
+        let mut causes = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            causes = format!("{causes}: {error}");
+            source = error.source();
+        }
+        tracing::error!(error = causes, "a request failed");
+        Self::new(Cause::Job(FailureCode::Internal), "internal error")
+    }
+
+    /// Names the job in question.
+    pub(crate) fn with_job(self, job: JobId) -> Self {
+        Self { job: Some(job), ..self }
+    }
+
+    /// When to try again, in seconds.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        Self::new(Cause::Job(failure.code), failure.message)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<ObjectError> for ApiError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Full => Self::out_of_space(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl ApiError {
+    /// The disk is full.
+    pub(crate) fn out_of_space() -> Self {
+        let message = "the server has no room for this file at the moment; try again later";
+        Self::new(Cause::Job(FailureCode::OutOfSpace), message).retry_after(60)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.cause.status();
+        let mut response = Response::builder().status(status).finish();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // Sending the same again cannot help; some clients would.
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
+                headers.insert("x-should-retry", HeaderValue::from_static("false"));
+            }
+            _ => {}
+        }
+        let job_id = self.job.map(|job| job.to_string());
+        if let Some(id) = job_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert("x-job-id", id);
+        }
+        let body = ErrorBody { error: self.message, code: self.cause.code().to_owned(), job_id };
+        response.extensions_mut().insert(body);
+        response
+    }
+}
+
+impl From<ApiError> for poem::Error {
+    fn from(error: ApiError) -> Self {
+        let response = error.into_response();
+        let body = response.extensions().get::<ErrorBody>().cloned();
+        let mut error = Self::from_response(response);
+        // A poem error becomes a response with the extensions of the error, not of the response in it.
+        if let Some(body) = body {
+            error.set_data(body);
+        }
+        error
+    }
+}
+
+/// The statuses that any operation may answer with.
+const DOCUMENTED: &[(u16, &str)] = &[
+    (400, "The request or the file is at fault; the sentence says what to change."),
+    (401, "The API key is malformed, unknown or revoked, or one is needed."),
+    (404, "There is no such thing, or it is not the caller's."),
+    (405, "This address does not take this method."),
+    (408, "The request body stopped arriving."),
+    (409, "The job is not in a state for this."),
+    (413, "The file is larger, or its audio longer, than this server accepts."),
+    (500, "The server's own fault. `request_id` names the request in its log."),
+    (503, "No worker can take the job just now. `Retry-After` says when to try again."),
+];
+
+impl ApiResponse for ApiError {
+    fn meta() -> MetaResponses {
+        let retry_after = || MetaHeader {
+            name: "Retry-After".to_owned(),
+            description: Some("Seconds until a new try makes sense.".to_owned()),
+            required: false,
+            deprecated: false,
+            schema: u64::schema_ref(),
+        };
+        let response = |(status, description): &(u16, &'static str)| MetaResponse {
+            description,
+            status: Some(*status),
+            status_range: None,
+            content: vec![MetaMediaType {
+                content_type: "application/json",
+                schema: ErrorDocument::schema_ref(),
+            }],
+            headers: if *status == 503 { vec![retry_after()] } else { vec![] },
+        };
+        MetaResponses { responses: DOCUMENTED.iter().map(response).collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        ErrorDocument::register(registry);
+    }
+}

@@ -1,0 +1,29 @@
+//! The HTTP API, the supervisor and the command line of Steno.
+//!
+//! Belongs here: whatever speaks to clients and operators. Does not belong here: decoding, engines, and the
+//! workers' crates, which are processes of their own.
+
+mod auth;
+pub mod cli;
+mod deliver;
+pub mod edge;
+mod error;
+mod form;
+mod fresh;
+pub mod migrate;
+pub mod openapi;
+mod options;
+mod readiness;
+mod registry;
+mod reply;
+mod routes;
+pub mod serve;
+pub mod settings;
+mod state;
+mod submit;
+mod sweep;
+pub mod up;
+mod wait;
+
+pub use routes::endpoint;
+pub use state::App;

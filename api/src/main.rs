@@ -1,0 +1,5 @@
+//! The executable `steno`.
+
+fn main() -> anyhow::Result<()> {
+    steno_api::cli::run()
+}

@@ -1,0 +1,191 @@
+//! The scalar fields of a transcription request, and every way in which a client may write them.
+
+use steno_shared::language::Language;
+use steno_shared::transcript::SpeakerLabels;
+
+use crate::error::ApiError;
+
+/// More speakers cannot be told apart.
+const MAX_SPEAKERS: u8 = 32;
+
+/// The written form of a transcript.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Everything, with times.
+    #[default]
+    Json,
+    /// The text alone.
+    Text,
+    /// SubRip subtitles.
+    Srt,
+    /// `WebVTT` subtitles.
+    Vtt,
+}
+
+/// What was asked for, before models and defaults are resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TranscribeOptions {
+    /// A model's name or alias; empty = the server's default.
+    pub(crate) model: String,
+    /// None = detect.
+    pub(crate) language: Option<Language>,
+    pub(crate) diarize: bool,
+    /// 0 = find out.
+    pub(crate) speakers: u8,
+    pub(crate) format: Format,
+    pub(crate) labels: SpeakerLabels,
+}
+
+impl Default for TranscribeOptions {
+    fn default() -> Self {
+        Self {
+            model: String::new(),
+            language: None,
+            diarize: true,
+            speakers: 0,
+            format: Format::default(),
+            labels: SpeakerLabels::Auto,
+        }
+    }
+}
+
+impl TranscribeOptions {
+    /// Whether a field of this name means something here.
+    pub(crate) fn knows(name: &str) -> bool {
+        matches!(name, "model" | "language" | "diarize" | "speakers" | "response_format" | "speaker_labels")
+    }
+
+    /// Takes the value of a field; of a repeated field, the last counts.
+    ///
+    /// # Errors
+    /// With a sentence that says which values there are.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), ApiError> {
+        let value = value.trim();
+        match name {
+            "model" => self.model = value.to_owned(),
+            "language" => self.language = language(value)?,
+            "diarize" => self.diarize = boolean(name, value)?,
+            "speakers" => self.speakers = speakers(value)?,
+            "response_format" => self.format = value.parse()?,
+            "speaker_labels" => self.labels = labels(value)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Every form in which clients write a truth value; an empty one is an error, as is any other.
+fn boolean(name: &str, value: &str) -> Result<bool, ApiError> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(ApiError::field(format!("{name} must be true or false, not {}", shown(value)))),
+    }
+}
+
+fn language(value: &str) -> Result<Option<Language>, ApiError> {
+    if value.is_empty() || value.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    Language::parse(value).map(Some).map_err(|_| {
+        let message =
+            format!("unknown language {}; GET /v1/languages lists them, or send auto", shown(value));
+        ApiError::field(message)
+    })
+}
+
+fn speakers(value: &str) -> Result<u8, ApiError> {
+    let number = value.parse::<u8>().ok().filter(|number| *number <= MAX_SPEAKERS);
+    number.ok_or_else(|| {
+        ApiError::field(format!(
+            "speakers must be a whole number from 0 (find out) to {MAX_SPEAKERS}, not {}",
+            shown(value)
+        ))
+    })
+}
+
+fn labels(value: &str) -> Result<SpeakerLabels, ApiError> {
+    if value.eq_ignore_ascii_case("auto") {
+        return Ok(SpeakerLabels::Auto);
+    }
+    boolean("speaker_labels", value).map(|on| if on { SpeakerLabels::On } else { SpeakerLabels::Off })
+}
+
+impl std::str::FromStr for Format {
+    type Err = ApiError;
+
+    fn from_str(value: &str) -> Result<Self, ApiError> {
+        match value.to_ascii_lowercase().as_str() {
+            "json" | "verbose_json" => Ok(Self::Json),
+            "txt" | "text" => Ok(Self::Text),
+            "srt" => Ok(Self::Srt),
+            "vtt" => Ok(Self::Vtt),
+            _ => Err(ApiError::field(format!(
+                "the response format must be json, txt, srt or vtt, not {}",
+                shown(value)
+            ))),
+        }
+    }
+}
+
+/// A client's value in an error's sentence, shortened.
+fn shown(value: &str) -> String {
+    let short: String = value.chars().take(40).collect();
+    let dots = if short.len() < value.len() { "..." } else { "" };
+    format!("{short:?}{dots}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, value: &str) -> Result<TranscribeOptions, ApiError> {
+        let mut options = TranscribeOptions::default();
+        options.set(name, value).map(|()| options)
+    }
+
+    #[test]
+    fn truth_values_in_every_form() {
+        for value in ["false", "FALSE", "0", "no", "Off", " false "] {
+            assert!(!set("diarize", value).unwrap().diarize, "{value}");
+        }
+        for value in ["true", "True", "1", "yes", "on"] {
+            assert!(set("diarize", value).unwrap().diarize, "{value}");
+        }
+        for value in ["", "2", "maybe", "truee"] {
+            assert!(set("diarize", value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn speakers_from_0_to_32() {
+        assert_eq!(set("speakers", "0").unwrap().speakers, 0);
+        assert_eq!(set("speakers", "32").unwrap().speakers, 32);
+        for value in ["33", "-1", "2.5", "two", "", "999999999999"] {
+            assert!(set("speakers", value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn formats_and_their_aliases() {
+        for (value, format) in [
+            ("json", Format::Json),
+            ("verbose_json", Format::Json),
+            ("TEXT", Format::Text),
+            ("txt", Format::Text),
+            ("srt", Format::Srt),
+            ("vtt", Format::Vtt),
+        ] {
+            assert_eq!(set("response_format", value).unwrap().format, format, "{value}");
+        }
+        assert!(set("response_format", "docx").is_err());
+    }
+
+    #[test]
+    fn languages_and_auto() {
+        assert_eq!(set("language", "auto").unwrap().language, None);
+        assert_eq!(set("language", "").unwrap().language, None);
+        assert_eq!(set("language", "en-US").unwrap().language, Language::parse("en").ok());
+        assert!(set("language", "xx").is_err());
+    }
+}

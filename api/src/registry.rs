@@ -1,0 +1,120 @@
+//! The API's view of the worker registry: which models there are, and whether anybody can take a job.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use steno_shared::catalog::{self, Aliases, Model, ModelId, Named};
+use steno_shared::job::Lane;
+use steno_shared::store::workers::WorkerRecord;
+use steno_shared::store::{Store, StoreError};
+
+use crate::error::{ApiError, Cause};
+use crate::fresh::Fresh;
+
+/// How old the view may be.
+const FRESH: Duration = Duration::from_millis(500);
+/// How long a request waits for a worker to appear, as after a restart, before it is refused.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A cached view of the registry, cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Registry {
+    store: Store,
+    default_model: Option<ModelId>,
+    last: Fresh<Arc<Workers>>,
+}
+
+/// The workers that are alive.
+#[derive(Debug)]
+pub(crate) struct Workers(Vec<WorkerRecord>);
+
+impl Registry {
+    pub(crate) fn new(store: Store, default_model: Option<ModelId>) -> Self {
+        Self { store, default_model, last: Fresh::new(FRESH) }
+    }
+
+    /// The workers that are alive, at most half a second ago.
+    pub(crate) async fn workers(&self) -> Result<Arc<Workers>, StoreError> {
+        self.last.get(async || self.store.workers().await.map(|workers| Arc::new(Workers(workers)))).await
+    }
+
+    /// Waits a little for every lane that a transcription needs to have a worker.
+    pub(crate) async fn require_workers(&self) -> Result<Arc<Workers>, ApiError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let workers = self.workers().await?;
+            let Some(missing) = workers.missing_lane() else { return Ok(workers) };
+            if Instant::now() >= deadline {
+                let message = format!("no {missing} worker is running at the moment; try again shortly");
+                return Err(ApiError::new(Cause::NoWorker, message));
+            }
+            tokio::time::sleep(FRESH).await;
+        }
+    }
+
+    /// The model that a request means: one that is installed.
+    pub(crate) async fn resolve(&self, name: &str, aliases: &Aliases) -> Result<&'static Model, ApiError> {
+        let workers = self.require_workers().await?;
+        let installed = workers.models();
+        let available = || installed.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
+        let model = match aliases.resolve(name) {
+            Named::Model(model) => model,
+            Named::Default => self
+                .default(&workers)
+                .ok_or_else(|| ApiError::new(Cause::NoWorker, "no model is installed on this server yet"))?,
+            Named::Unknown => {
+                let known: Vec<_> = catalog::models().iter().map(|model| model.id.as_str()).collect();
+                let message = format!(
+                    "unknown model {name:?}; this server knows {}, of which these are installed: {}",
+                    known.join(", "),
+                    available()
+                );
+                return Err(ApiError::new(Cause::UnknownModel, message));
+            }
+        };
+        if installed.contains(&model.id) {
+            return Ok(model);
+        }
+        let message = format!(
+            "the model {id} is not installed on this server; its operator can put {file} into \
+             DATA/models/{id}/, or choose another for it by STENO_MODEL_ALIASES={id}=...; installed: {available}",
+            id = model.id,
+            file = model.file,
+            available = available()
+        );
+        Err(ApiError::new(Cause::Job(steno_shared::error::FailureCode::ModelNotInstalled), message)
+            .retry_after(3600))
+    }
+
+    fn default(&self, workers: &Workers) -> Option<&'static Model> {
+        match &self.default_model {
+            Some(id) => catalog::model(id.as_str()),
+            None => catalog::default_model(&workers.models(), workers.gpu().is_some()),
+        }
+    }
+}
+
+impl Workers {
+    /// The installed models, in the order of the catalogue.
+    pub(crate) fn models(&self) -> Vec<ModelId> {
+        let installed = |id: &ModelId| self.0.iter().flat_map(|worker| &worker.models).any(|m| m.id == *id);
+        catalog::models().iter().map(|model| model.id.clone()).filter(|id| installed(id)).collect()
+    }
+
+    /// A lane that a transcription needs and in which nobody works.
+    pub(crate) fn missing_lane(&self) -> Option<Lane> {
+        Lane::ALL.iter().copied().find(|lane| !self.has(*lane))
+    }
+
+    /// Whether somebody works in the lane.
+    pub(crate) fn has(&self, lane: Lane) -> bool {
+        self.0.iter().any(|worker| worker.lane == lane)
+    }
+
+    /// The name and the memory, in MiB, of the first GPU.
+    pub(crate) fn gpu(&self) -> Option<(&str, u64)> {
+        let named = |worker: &'_ WorkerRecord| worker.device.gpu_name.is_some();
+        let device = &self.0.iter().find(|worker| named(worker))?.device;
+        device.gpu_name.as_deref().map(|name| (name, device.gpu_memory_mb))
+    }
+}

@@ -1,0 +1,68 @@
+//! The API as a process: listening, sweeping, stopping.
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::edge::{self, Limits};
+use crate::settings::{ApiSettings, ServeSettings};
+use crate::{App, endpoint, sweep};
+
+/// Runs the API until a signal stops it.
+///
+/// # Errors
+/// If a store or the address cannot be opened.
+pub async fn run(settings: &ServeSettings) -> anyhow::Result<()> {
+    let stop = stop_at_signals()?;
+    let app = App::open(&settings.common, &settings.api, stop).await?;
+    let listener = listen(&settings.api).await?;
+    serve(app, listener).await;
+    Ok(())
+}
+
+/// Binds the address of the settings.
+///
+/// # Errors
+/// With a sentence that says what mends it, as when another program has the port.
+pub async fn listen(settings: &ApiSettings) -> anyhow::Result<TcpListener> {
+    let address = settings.address();
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is another program using the port? --port chooses another")
+    })
+}
+
+/// Serves until the app's stop token is cancelled.
+pub async fn serve(app: App, listener: TcpListener) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(address = %address, "listening");
+    }
+    let limits = Limits {
+        connections: app.settings.connections.max(1),
+        header_timeout: app.settings.header_timeout.0,
+        body_timeout: app.settings.body_timeout.0,
+    };
+    let stop = app.stop.clone();
+    let sweeper = tokio::spawn(sweep::run(app.clone()));
+    edge::serve(listener, endpoint(app), limits, stop).await;
+    sweeper.abort();
+}
+
+/// A token that SIGTERM and SIGINT cancel.
+///
+/// # Errors
+/// If signals cannot be received.
+pub fn stop_at_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let signalled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        signalled.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,144 @@
+//! The settings of the API.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use steno_shared::catalog::{Aliases, ModelId};
+use steno_shared::settings::{Bytes, Common, Span};
+
+/// Who may call without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Anonymous {
+    /// Everybody, if the server is bound to a loopback address; else nobody.
+    Auto,
+    /// Everybody.
+    On,
+    /// Nobody.
+    Off,
+}
+
+/// The settings of the API.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ApiSettings {
+    /// Address to listen on
+    #[arg(long, env = "STENO_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub bind: SocketAddr,
+
+    /// Port to listen on, instead of the one in --bind
+    #[arg(long, env = "STENO_PORT", value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// Whether callers without a key are served; auto: if bound to a loopback address
+    #[arg(long, env = "STENO_ANONYMOUS", value_name = "WHEN", default_value = "auto")]
+    pub anonymous: Anonymous,
+
+    /// Largest file, inclusive
+    #[arg(long, env = "STENO_MAX_FILE", value_name = "BYTES", default_value = "2GiB")]
+    pub max_file: Bytes,
+
+    /// Model for requests that name none; the best that is installed unless set
+    #[arg(long, env = "STENO_DEFAULT_MODEL", value_name = "MODEL")]
+    pub default_model: Option<String>,
+
+    /// Other names for models, as name=model, separated by commas; off unless set
+    #[arg(long, env = "STENO_MODEL_ALIASES", value_name = "LIST", default_value = "")]
+    pub model_aliases: Aliases,
+
+    /// Connections served at once; one more is answered 503
+    #[arg(long, env = "STENO_CONNECTIONS", value_name = "N", default_value_t = 1024)]
+    pub connections: usize,
+
+    /// Jobs that may wait in the queue; one more is answered 503
+    #[arg(long, env = "STENO_QUEUE_LIMIT", value_name = "N", default_value_t = 10_000)]
+    pub queue_limit: u32,
+
+    /// Time for a request's header to arrive, and for an idle connection to send its next request
+    #[arg(long, env = "STENO_HEADER_TIMEOUT", value_name = "TIME", default_value = "60s")]
+    pub header_timeout: Span,
+
+    /// Time without progress after which a body that is being sent or read is given up
+    #[arg(long, env = "STENO_BODY_TIMEOUT", value_name = "TIME", default_value = "30s")]
+    pub body_timeout: Span,
+
+    /// How long /v1/transcribe holds its status line back, so that a late error still has its own status
+    #[arg(long, env = "STENO_SYNC_HOLD", value_name = "TIME", default_value = "30s")]
+    pub sync_hold: Span,
+
+    /// How often a waiting JSON answer sends a newline after that, so that nothing in between times out
+    #[arg(long, env = "STENO_SYNC_HEARTBEAT", value_name = "TIME", default_value = "10s")]
+    pub sync_heartbeat: Span,
+
+    /// How long /v1/transcribe waits for a job in all; the job runs on after that
+    #[arg(long, env = "STENO_SYNC_MAX_WAIT", value_name = "TIME", default_value = "2h")]
+    pub sync_max_wait: Span,
+
+    /// How long the audio of a failed job is kept for another try
+    #[arg(long, env = "STENO_KEEP_FAILED", value_name = "TIME", default_value = "24h")]
+    pub keep_failed: Span,
+
+    /// Age from which an object that no job names, such as a killed process leaves, is removed
+    #[arg(long, env = "STENO_SWEEP_AGE", value_name = "TIME", default_value = "1h")]
+    pub sweep_age: Span,
+}
+
+impl ApiSettings {
+    /// Where to listen.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let mut address = self.bind;
+        if let Some(port) = self.port {
+            address.set_port(port);
+        }
+        address
+    }
+
+    /// Whether callers without a key are served.
+    #[must_use]
+    pub fn serves_anonymous(&self) -> bool {
+        match self.anonymous {
+            Anonymous::On => true,
+            Anonymous::Off => false,
+            Anonymous::Auto => self.bind.ip().is_loopback(),
+        }
+    }
+
+    /// The model for requests that name none, if one is set.
+    ///
+    /// # Errors
+    /// A sentence, if it is not in the catalogue.
+    pub fn default_model(&self) -> Result<Option<ModelId>, String> {
+        let Some(name) = &self.default_model else { return Ok(None) };
+        match self.model_aliases.resolve(name) {
+            steno_shared::catalog::Named::Model(model) => Ok(Some(model.id.clone())),
+            _ => Err(format!("--default-model: {name:?} is not in the catalogue")),
+        }
+    }
+}
+
+/// What `steno serve` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServeSettings {
+    /// The settings of every executable.
+    #[command(flatten)]
+    pub common: Common,
+
+    /// The settings of the API.
+    #[command(flatten)]
+    pub api: ApiSettings,
+}
+
+/// What `steno up` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct UpSettings {
+    /// What the API takes.
+    #[command(flatten)]
+    pub serve: ServeSettings,
+
+    /// Recording to transcribe once everything runs, as a first proof
+    #[arg(long, value_name = "FILE")]
+    pub recording: Option<PathBuf>,
+
+    /// Stop after the recording; the exit status tells whether all went well
+    #[arg(long, requires = "recording")]
+    pub check: bool,
+}

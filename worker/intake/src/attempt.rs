@@ -1,0 +1,222 @@
+//! One decoder's go at a file: how the child is started, and what its end means.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use steno_runtime::Meter;
+use steno_shared::object::{ObjectKey, ObjectStore, ObjectWriter};
+use steno_shared::time::Millis;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use crate::confine::Confinement;
+use crate::ffmpeg::{self, Cause};
+use crate::limits::Limits;
+use crate::report::Report;
+use crate::sniff::{Container, Media};
+use crate::supervise::{self, End, Interrupted, Listener, Sink};
+
+/// What a child that could not even begin exits with, by its own account or the shell's convention.
+const CANNOT_BEGIN: [i32; 2] = [126, 127];
+
+/// A longer silence before the audio, in samples, is a fault of the clock.
+const LONGEST_DELAY: u64 = 300 * 16_000;
+
+/// The decoders of this machine.
+#[derive(Debug, Clone)]
+pub struct Decoders {
+    /// This executable.
+    pub own: PathBuf,
+    /// ffmpeg.
+    pub ffmpeg: PathBuf,
+    /// Where programs are looked for.
+    pub path: OsString,
+    /// What each may use up.
+    pub limits: Limits,
+}
+
+/// A file to decode, and who waits for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Task<'a> {
+    /// The file, by its absolute path.
+    pub file: &'a Path,
+    /// The name that the client gave it, for failpoints only.
+    pub file_name: Option<&'a str>,
+    /// Where the samples go.
+    pub objects: &'a dyn ObjectStore,
+    /// Under this key.
+    pub key: ObjectKey,
+    /// Told how far it is.
+    pub meter: &'a Meter,
+    /// Cancelled when the work shall stop.
+    pub stop: &'a CancellationToken,
+}
+
+/// What came of a go.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    /// Holds the samples.
+    pub(crate) writer: Box<dyn ObjectWriter>,
+    /// How many there are.
+    pub(crate) samples: u64,
+    /// How many there should be, if the header tells.
+    pub(crate) length: Option<u64>,
+    /// How many of silence belong before those of another decoder.
+    pub(crate) delay: u64,
+    pub(crate) how: How,
+}
+
+/// How a go ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Everything was decoded, as far as the decoder can tell.
+    Whole,
+    /// Something was wrong with the file.
+    Damaged(String),
+    /// The file is not for this decoder.
+    Declined(String),
+    /// There are tracks, none of them audio.
+    NoAudio,
+    /// It is no media at all, or of a kind that is not accepted.
+    NotAccepted,
+    /// More audio than is accepted.
+    TooLong,
+    /// Nothing could be decoded; a reason for the caller, if one is known.
+    Undecodable(Option<&'static str>),
+    /// The decoder crashed or hung; what it did, for the caller.
+    Abnormal(&'static str),
+    /// The decoder is not installed.
+    Missing,
+    /// The decoder cannot be started: the server is at fault.
+    Broken(String),
+}
+
+#[derive(Debug, Default)]
+struct NativeHeard {
+    meter: Meter,
+    length: Option<u64>,
+    delay: u64,
+    last: Option<Report>,
+    /// What was no report: a panic.
+    other: String,
+}
+
+impl Listener for NativeHeard {
+    fn line(&mut self, line: &str) {
+        match Report::read(line) {
+            Some(Report::Length(samples)) => {
+                self.length = Some(samples);
+                self.meter.set_total(Millis::of_samples(samples));
+            }
+            Some(Report::Delay(samples)) => self.delay = samples,
+            Some(report) => self.last = Some(report),
+            None if self.other.len() < 1024 => self.other = format!("{} {line}", self.other),
+            None => {}
+        }
+    }
+}
+
+impl Decoders {
+    /// Decodes with symphonia, in a child that is this executable.
+    pub(crate) async fn native(&self, task: &Task<'_>, media: Media) -> Result<Attempt, Interrupted> {
+        let mut command = self.own_command("decode");
+        command.arg("--container").arg(value_name(media.container));
+        command.arg(format!("--offset={}", media.offset)).arg("--").arg(task.file);
+        let mut sink = sink(task).await?;
+        let listener = NativeHeard { meter: task.meter.clone(), ..NativeHeard::default() };
+        let (end, heard) = supervise::run(command, &self.limits, &mut sink, listener).await?;
+        let how = match unusual(end) {
+            Some(how) => how,
+            None => match heard.last {
+                Some(Report::Ended(None)) => How::Whole,
+                Some(Report::Ended(Some(damage))) => How::Damaged(damage),
+                Some(Report::Declined(reason)) => How::Declined(reason),
+                Some(Report::NoAudio) => How::NoAudio,
+                _ => How::Abnormal("it crashed"),
+            },
+        };
+        tracing::debug!(?how, said = heard.other, samples = sink.samples, "native decoder ended");
+        let Sink { samples, writer, .. } = sink;
+        Ok(Attempt { samples, writer, length: heard.length, delay: heard.delay, how })
+    }
+
+    /// Decodes with ffmpeg, after so many samples of silence: it leaves out what an MP4 has before its audio.
+    pub(crate) async fn ffmpeg(
+        &self,
+        task: &Task<'_>,
+        container: Option<Container>,
+        delay: u64,
+    ) -> Result<Attempt, Interrupted> {
+        let mut command = self.own_command("become");
+        // A second more than is accepted, so that there is too much to be seen.
+        let seconds = self.limits.duration.as_secs().saturating_add(1);
+        command.arg("--").arg(&self.ffmpeg).args(ffmpeg::arguments(task.file, container, seconds));
+        command.env("PATH", &self.path);
+        let mut sink = sink(task).await?;
+        let delay = if delay < LONGEST_DELAY { delay } else { 0 };
+        sink.silence(delay).await?;
+        let listener = ffmpeg::Heard::new(task.meter, container);
+        let (end, heard) = supervise::run(command, &self.limits, &mut sink, listener).await?;
+        let is_success = matches!(end, End::Exited(status) if status.success());
+        let samples = if sink.samples > delay { sink.samples } else { 0 };
+        let how = match unusual(end) {
+            _ if heard.is_missing => How::Missing,
+            Some(How::Broken(_)) => How::Broken(heard.complaints()),
+            Some(how) => how,
+            None if samples > 0 && is_success && !heard.is_damaged() => How::Whole,
+            None if samples > 0 => How::Damaged(heard.complaints()),
+            None => match heard.cause() {
+                Cause::NoAudio => How::NoAudio,
+                Cause::NotAccepted => How::NotAccepted,
+                Cause::Told(reason) => How::Undecodable(Some(reason)),
+                Cause::Unknown => How::Undecodable(None),
+            },
+        };
+        tracing::debug!(?how, said = heard.complaints(), samples, "ffmpeg ended");
+        Ok(Attempt { samples, writer: sink.writer, length: heard.length, delay: 0, how })
+    }
+
+    /// This executable as a child with nothing of the parent's environment, which may hold secrets.
+    fn own_command(&self, word: &str) -> Command {
+        let confinement = Confinement {
+            memory: self.limits.memory,
+            cpu_seconds: self.limits.cpu_seconds(),
+            parent: std::process::id().cast_signed(),
+        };
+        let mut command = Command::new(&self.own);
+        command.arg0("steno-intake").env_clear().arg(word).args(confinement.arguments());
+        command
+    }
+}
+
+async fn sink<'a>(task: &Task<'a>) -> Result<Sink<'a>, Interrupted> {
+    let writer = task.objects.create(&task.key).await?;
+    Ok(Sink::new(writer, task.meter, task.stop, task.file_name))
+}
+
+/// An end that says nothing about the file, or only that it is too long.
+fn unusual(end: End) -> Option<How> {
+    match end {
+        End::TooLong => Some(How::TooLong),
+        End::Stalled => Some(How::Abnormal("it stopped making progress")),
+        End::OverTime => Some(How::Abnormal("it took too long")),
+        End::Exited(status) => unusual_status(status),
+    }
+}
+
+fn unusual_status(status: ExitStatus) -> Option<How> {
+    if status.signal().is_some() {
+        return Some(How::Abnormal("it crashed"));
+    }
+    status
+        .code()
+        .filter(|code| CANNOT_BEGIN.contains(code))
+        .map(|code| How::Broken(format!("exit code {code}")))
+}
+
+fn value_name(container: Container) -> impl AsRef<OsStr> {
+    clap::ValueEnum::to_possible_value(&container)
+        .map_or_else(String::new, |value| value.get_name().to_owned())
+}

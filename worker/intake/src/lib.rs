@@ -1,0 +1,32 @@
+//! Intake: media of any kind to 16 kHz mono samples, the exact duration, and what the caller should know.
+//!
+//! The only part of Steno that touches hostile files. The worker itself looks at their first bytes and no further:
+//! every decoder is a child process with limits, and what a child does ends one try at one job.
+//!
+//! - `sniff`: what the file is. `runner`: the stage around it all.
+//! - `verdict`: which decoder is asked, and what its answer means for the caller.
+//! - `attempt`, `supervise`: one go of one decoder, from the parent's side; `ffmpeg`: how that one is called.
+//! - `confine`, `native`: the child's side. `report`: what the two say to each other.
+//!
+//! Does not belong here: an engine, and anything about speech.
+
+mod attempt;
+mod confine;
+mod ffmpeg;
+mod limits;
+mod native;
+mod report;
+mod runner;
+mod settings;
+mod sniff;
+mod supervise;
+mod verdict;
+
+pub use attempt::{Decoders, Task};
+pub use confine::{Confinement, become_program};
+pub use limits::Limits;
+pub use native::{NativeArgs, run as decode_natively};
+pub use runner::Intake;
+pub use settings::Settings;
+pub use sniff::{Container, Media, Sniffed, sniff_file};
+pub use verdict::Decoded;

@@ -1,0 +1,20 @@
+//! The worker that turns samples into transcripts.
+//!
+//! Belongs here: finding speech, cutting it into chunks, sharing the engine among jobs, and putting the texts of
+//! the chunks together. Does not belong here: decoding media (intake), what is particular to an engine
+//! (`steno-whisper`), leases and retries (`steno-runtime`).
+//!
+//! A job's samples go through [`speech`] and [`chunk`] while they are read; [`job`] gives the chunks to the
+//! [`engine`], whose threads serve all running jobs; [`runner`] is the lane's view of it.
+
+pub mod bench;
+pub mod chunk;
+pub mod engine;
+pub mod job;
+mod loader;
+pub mod runner;
+pub mod samples;
+pub mod settings;
+pub mod speech;
+
+pub use loader::WhisperLoader;

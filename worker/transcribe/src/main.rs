@@ -1,0 +1,50 @@
+//! `steno-transcribe`: the worker that turns samples into transcripts.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use steno_runtime::{Resources, StageRunner, process};
+use steno_shared::catalog::{self, ModelId};
+use steno_shared::job::Lane;
+use steno_transcribe::WhisperLoader;
+use steno_transcribe::bench;
+use steno_transcribe::engine::{Engine, Models};
+use steno_transcribe::runner::Transcription;
+use steno_transcribe::settings::{Command, Settings};
+use steno_whisper::bundled;
+
+fn main() -> anyhow::Result<()> {
+    let settings = Settings::parse();
+    if let Some(Command::Bench(what)) = &settings.command {
+        return bench::run(&settings, what);
+    }
+    let runner = async |_: &Resources| start(&settings);
+    process::run(&settings.worker, Lane::Transcribe, settings.slots.get(), runner)
+}
+
+/// Installs the miniature model, starts the engine, and begins to load the model that most jobs will ask for, so
+/// that the first need not wait for it.
+fn start(settings: &Settings) -> anyhow::Result<Arc<dyn StageRunner>> {
+    let folder = settings.worker.common.models();
+    if let Err(error) = bundled::install(&folder) {
+        // Another model may be there; without any, jobs stay queued and the API says so.
+        tracing::error!(error = %anyhow::Error::from(error), "the miniature model is not installed");
+    }
+    let device = steno_whisper::device();
+    let gpu = device.gpu_name.is_some();
+    let threads = settings.threads(gpu);
+    let models = Arc::new(Models::new(folder, Arc::new(WhisperLoader)));
+    let installed: Vec<ModelId> = models.list().into_iter().map(|model| model.id).collect();
+    if let Some(default) = catalog::default_model(&installed, gpu) {
+        let models = Arc::clone(&models);
+        tokio::spawn(async move {
+            if let Err(error) = models.get(&default.id).await {
+                tracing::error!(model = %default.id, error = %error, "cannot load the default model");
+            }
+        });
+    }
+    let engine = Engine::start(threads).context("cannot start the engine's threads")?;
+    tracing::info!(threads, gpu = device.gpu_name.as_deref(), models = installed.len(), "engine is ready");
+    Ok(Arc::new(Transcription::new(engine, models, device)))
+}

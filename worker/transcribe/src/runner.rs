@@ -1,0 +1,140 @@
+//! The lane's work: one attempt at a job's transcription.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use steno_runtime::engine::EngineError;
+use steno_runtime::{Outcome, StageRunner, Work};
+use steno_shared::catalog;
+use steno_shared::error::FailureCode;
+use steno_shared::job::{Job, Setback};
+use steno_shared::object::{ObjectError, ObjectKey};
+use steno_shared::store::workers::{Device, WorkerModel};
+use steno_shared::time::Millis;
+use steno_shared::transcript::Transcript;
+
+use crate::engine::{Engine, LoadError, Models};
+use crate::job::journal::StoreJournal;
+use crate::job::{self, Order, Stopped};
+use crate::samples::Samples;
+use crate::speech::EarshotDetector;
+
+/// The time limit of an attempt is this much, ...
+const LIMIT: Duration = Duration::from_secs(3600);
+/// ... and this many times the length of the audio. Jobs share the engine, so that one may be slow through no
+/// fault of its own; the limit is for work that would never end.
+const LIMIT_PER_AUDIO: u32 = 30;
+
+/// Runs transcriptions.
+#[derive(Debug)]
+pub struct Transcription {
+    engine: Engine,
+    models: Arc<Models>,
+    device: Device,
+}
+
+impl Transcription {
+    /// With threads that are running and models that are loaded when they are wanted.
+    #[must_use]
+    pub fn new(engine: Engine, models: Arc<Models>, device: Device) -> Self {
+        Self { engine, models, device }
+    }
+
+    async fn attempt(&self, work: &Work) -> Result<Outcome, Setback> {
+        let Work { job, resources, .. } = work;
+        let entry = catalog::model(job.options.model.as_str());
+        let model = self.models.get(&job.options.model).await;
+        let (Some(entry), model) = (entry, model.map_err(|error| no_model(&error))?) else {
+            return Err(no_model(&LoadError::NotInstalled(job.options.model.clone())));
+        };
+        let key = job.samples.ok_or_else(|| broken("the job has no samples", &"none were stored"))?;
+        let object = resources.objects.local(&key).await.map_err(|error| of_objects(&error))?;
+        let samples = tokio::task::spawn_blocking(|| Samples::open(object)).await;
+        let samples = samples
+            .map_err(|error| broken("opening the samples", &error))?
+            .map_err(|error| broken("opening the samples", &error))?;
+        let order = Order {
+            options: job.options.clone(),
+            entry,
+            model,
+            duration: job.duration.unwrap_or_else(|| Millis::of_samples(samples.count())),
+            samples: Arc::new(samples),
+            warnings: job.warnings.clone(),
+            file_name: job.file_name.clone(),
+        };
+        let journal = StoreJournal { store: resources.store.clone(), job: job.id };
+        let detector = Box::<EarshotDetector>::default();
+        let transcript = job::transcribe(order, &self.engine, detector, &journal, &work.meter).await;
+        let transcript = transcript.map_err(|stopped| of_work(&stopped))?;
+        let key = ObjectKey::transcript(job.id, work.attempt);
+        store(work, &key, &transcript).await?;
+        Ok(Outcome::Transcribe(key))
+    }
+}
+
+#[async_trait]
+impl StageRunner for Transcription {
+    async fn run(&self, work: Work) -> Result<Outcome, Setback> {
+        tokio::select! {
+            // Dropping the attempt stops its tasks in the engine.
+            () = work.stop.cancelled() => Err(Setback::HandBack),
+            outcome = self.attempt(&work) => outcome,
+        }
+    }
+
+    /// An hour, and thirty times the length of the audio.
+    fn time_limit(&self, job: &Job) -> Duration {
+        let audio = Duration::from_millis(job.duration.unwrap_or_default().0);
+        LIMIT + audio.saturating_mul(LIMIT_PER_AUDIO)
+    }
+
+    fn models(&self) -> Option<Vec<WorkerModel>> {
+        Some(self.models.list())
+    }
+
+    fn device(&self) -> Device {
+        self.device.clone()
+    }
+}
+
+async fn store(work: &Work, key: &ObjectKey, transcript: &Transcript) -> Result<(), Setback> {
+    let json = serde_json::to_vec(transcript).map_err(|error| broken("writing the transcript", &error))?;
+    let stored = async {
+        let mut writer = work.resources.objects.create(key).await?;
+        writer.write(Bytes::from(json)).await?;
+        writer.finish().await
+    };
+    stored.await.map(|_| ()).map_err(|error| of_objects(&error))
+}
+
+/// A failure that is ours. What exactly is for the log.
+fn broken(doing: &str, error: &dyn std::fmt::Display) -> Setback {
+    tracing::error!(error = %error, "{doing} failed");
+    Setback::retry(FailureCode::Internal, "the transcription failed")
+}
+
+fn of_objects(error: &ObjectError) -> Setback {
+    match error {
+        ObjectError::Full => Setback::retry(FailureCode::OutOfSpace, "the server's disk is full"),
+        _ => broken("the object store", error),
+    }
+}
+
+fn no_model(error: &LoadError) -> Setback {
+    match error {
+        LoadError::NotInstalled(id) => {
+            Setback::give_up(FailureCode::ModelNotInstalled, format!("the model {id} is not installed"))
+        }
+        LoadError::Engine(error) => broken("loading the model", error),
+    }
+}
+
+fn of_work(stopped: &Stopped) -> Setback {
+    match stopped {
+        Stopped::Engine(EngineError::Stopped) => Setback::HandBack,
+        Stopped::Engine(error) => broken("the engine", error),
+        Stopped::Samples(error) => broken("reading the samples", error),
+    }
+}

@@ -1,0 +1,15 @@
+//! The integration tests, as one executable: the real processes, over HTTP, on folders of their own.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
+
+mod accuracy;
+mod architecture;
+mod catalogue;
+mod edge;
+mod faults;
+mod jobs;
+mod load;
+mod openapi;
+mod stores;
+mod transcribe;
+mod upload;

@@ -1,0 +1,49 @@
+//! The suites that every implementation of a store passes.
+
+mod jobs;
+mod objects;
+mod queue;
+mod stages;
+
+use sea_orm_migration::MigratorTrait;
+use steno_migration::Migrator;
+use steno_shared::catalog::ModelId;
+use steno_shared::id::JobId;
+use steno_shared::job::{JobOptions, NewJob, Priority, Upload};
+use steno_shared::object::ObjectKey;
+use steno_shared::settings::DatabaseUrl;
+use steno_shared::store::Store;
+use tempfile::TempDir;
+
+/// A database with its tables, in a folder that goes with it.
+struct Fixture {
+    store: Store,
+    url: DatabaseUrl,
+    _folder: TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("steno.db"));
+        let store = Store::open(&url).await.unwrap();
+        Migrator::up(store.connection(), None).await.unwrap();
+        Self { store, url, _folder: folder }
+    }
+
+    /// Creates a job and returns its id.
+    async fn job(&self, account: &str, priority: Priority) -> JobId {
+        let id = JobId::random();
+        let new = NewJob {
+            id,
+            account: account.to_owned(),
+            priority,
+            options: JobOptions { model: ModelId::from("mini"), ..JobOptions::default() },
+            file_name: Some("a.wav".to_owned()),
+            upload: Upload { key: ObjectKey::upload(id), bytes: 1, sha256: String::new() },
+            request_id: "test".to_owned(),
+        };
+        self.store.create_job(&new).await.unwrap();
+        id
+    }
+}

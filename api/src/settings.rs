@@ -28,7 +28,7 @@ pub struct ApiSettings {
     #[arg(long, env = "STENO_PORT", value_name = "PORT")]
     pub port: Option<u16>,
 
-    /// Whether callers without a key are served; auto: if bound to a loopback address
+    /// Whether callers without a key are served
     #[arg(long, env = "STENO_ANONYMOUS", value_name = "WHEN", default_value = "auto")]
     pub anonymous: Anonymous,
 

@@ -61,9 +61,12 @@ pub struct Model {
     /// The languages it knows, if they are fewer than Whisper's.
     #[serde(default)]
     pub only_languages: Vec<Language>,
-    /// Whether it may be shown the text before a chunk. False for models that were not trained to use it.
-    #[serde(default = "yes")]
-    pub previous_text: bool,
+    /// The longest stretch of audio that it is given at once, in seconds.
+    #[serde(default = "longest_chunk")]
+    pub chunk_seconds: u32,
+    /// How many texts its decoder follows at once (beam search); 1 takes the likeliest token each time.
+    #[serde(default = "greedy")]
+    pub beams: u8,
     /// How the times of its words are found.
     #[serde(default)]
     pub word_times: WordTimes,
@@ -90,8 +93,15 @@ pub struct AlignmentHead {
     pub head: u16,
 }
 
-fn yes() -> bool {
-    true
+/// Two seconds less than a Whisper model sees at once, for what rounding adds.
+const LONGEST_CHUNK: u32 = 28;
+
+fn longest_chunk() -> u32 {
+    LONGEST_CHUNK
+}
+
+fn greedy() -> u8 {
+    1
 }
 
 impl Model {
@@ -249,6 +259,11 @@ mod tests {
         assert_eq!(ids.len(), models().len());
         for id in ["large-v3-turbo", "large-v3", "medium", "small", "mini"] {
             assert!(model(id).is_some(), "{id}");
+        }
+        for model in models() {
+            // whisper.cpp has room for eight beams.
+            assert!((1..=8).contains(&model.beams), "{}", model.id);
+            assert!((5..=LONGEST_CHUNK).contains(&model.chunk_seconds), "{}", model.id);
         }
     }
 

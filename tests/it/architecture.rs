@@ -154,9 +154,13 @@ fn settings(program: &str, command: &[&str]) -> Vec<String> {
             .split_once('>')
             .map_or_else(|| paragraph.split_once(option).unwrap().1, |(_, rest)| rest);
         let meaning = meaning.split('[').next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-        rows.push(
-            format!("| `{option}` | `{variable}` | `{default}` | {meaning} |\n").replace("| `` |", "| |"),
-        );
+        let meaning = match meaning.split_once(" Possible values: - ") {
+            Some((meaning, values)) => format!("{meaning} ({})", values.replace(" - ", "; ")),
+            None => meaning,
+        };
+        let code = |text: &str| if text.is_empty() { " ".to_owned() } else { format!(" `{text}` ") };
+        let (variable, default) = (code(&variable), code(&default));
+        rows.push(format!("| `{option}` |{variable}|{default}| {meaning} |\n"));
     }
     rows
 }

@@ -11,6 +11,8 @@ use steno_tests::world::{Plan, SOON, World};
 use steno_tests::{clips, wait};
 use tokio::task::JoinHandle;
 
+use crate::rows;
+
 /// A takeover waits for the lease (3 s) to run out; ten times that and of what the work takes.
 const TAKEOVER: Duration = Duration::from_secs(120);
 
@@ -31,21 +33,10 @@ fn send(client: Client, file: &std::path::Path) -> JoinHandle<Answer> {
     tokio::spawn(async move { client.transcribe(form).await })
 }
 
-/// The ids of all jobs.
-async fn jobs(world: &World) -> Vec<String> {
-    use sea_orm_migration::sea_orm::{ConnectionTrait, Statement};
-    let store = world.store().await;
-    let connection = store.connection();
-    let statement =
-        Statement::from_string(connection.get_database_backend(), "SELECT id FROM job ORDER BY created_at");
-    let rows = connection.query_all_raw(statement).await.unwrap();
-    rows.iter().map(|row| row.try_get("", "id").unwrap()).collect()
-}
-
 /// Waits for the end of every job and holds the invariants. Returns the states.
 async fn invariants(world: &World) -> Vec<String> {
     let store = world.store().await;
-    let ids: Vec<_> = jobs(world).await.iter().map(|id| id.parse().unwrap()).collect();
+    let ids: Vec<_> = rows::jobs(world).await.iter().map(|id| id.parse().unwrap()).collect();
     wait::until("I1: every job to end", TAKEOVER, async || {
         (store.settled(&ids).await.unwrap().len() == ids.len()).then_some(())
     })
@@ -71,7 +62,7 @@ async fn invariants(world: &World) -> Vec<String> {
 }
 
 async fn attempts(world: &World, kind: StageKind) -> u32 {
-    let id = jobs(world).await[0].parse().unwrap();
+    let id = rows::jobs(world).await[0].parse().unwrap();
     let stages = world.store().await.stages(id).await.unwrap();
     stages.iter().find(|stage| stage.kind == kind).unwrap().attempts
 }
@@ -92,7 +83,7 @@ async fn the_api_may_die_at_any_step() {
         let states = invariants(&world).await;
         if created {
             assert_eq!(states, ["completed"], "{step}");
-            let id = &jobs(&world).await[0];
+            let id = &rows::jobs(&world).await[0];
             let store = world.store().await;
             assert!(store.job(id.parse().unwrap()).await.unwrap().unwrap().upload.is_none());
         } else {
@@ -128,7 +119,8 @@ async fn the_api_may_die_during_an_upload_and_while_a_client_waits() {
     world.kill_workers(Lane::Transcribe);
     world.start_worker(Lane::Transcribe, &[("STENO_FAILPOINTS", "transcribe.claimed=sleep(1500)")]);
     let waiting = send(world.keyed_client().await, &clip().path());
-    wait::until("the job to be created", SOON, async || (!jobs(&world).await.is_empty()).then_some(())).await;
+    wait::until("the job to be created", SOON, async || (!rows::jobs(&world).await.is_empty()).then_some(()))
+        .await;
     world.kill_api();
     assert!(waiting.await.is_err());
     world.start_api(&[]).await;
@@ -157,6 +149,9 @@ async fn a_worker_may_die_at_any_step() {
         world.start_worker(lane, &[]);
         let answer = tokio::time::timeout(TAKEOVER, sent).await.expect("no answer").unwrap();
         assert_eq!(answer.status, 200, "{step}: {}", answer.body);
+        // What a dead attempt has left is swept when the API starts, and every ten minutes.
+        world.kill_api();
+        world.start_api(&[]).await;
         assert_eq!(invariants(&world).await, ["completed"], "{step}");
         let kind = if lane == Lane::Intake { StageKind::Intake } else { StageKind::Transcribe };
         assert_eq!(attempts(&world, kind).await, attempts_needed, "{step}");
@@ -174,7 +169,7 @@ async fn the_successor_of_a_killed_transcriber_does_not_start_from_zero() {
     world.start_worker(Lane::Transcribe, &[("STENO_FAILPOINTS", "transcribe.chunk=abort#3")]);
     let sent = send(world.keyed_client().await, &file);
     world.worker(Lane::Transcribe).end(SOON).await;
-    let id = jobs(&world).await[1].parse().unwrap();
+    let id = rows::jobs(&world).await[1].parse().unwrap();
     let stored = world.store().await.chunks(id).await.unwrap();
     assert_eq!(stored.len(), 3);
     // A mark in a stored chunk shows in the end whether it was used.
@@ -241,13 +236,13 @@ async fn a_worker_told_to_stop_hands_its_work_back() {
     let sent = send(world.keyed_client().await, &file);
     let store = world.store().await;
     wait::until("a chunk to be stored", SOON, async || {
-        let id = jobs(&world).await.first()?.parse().unwrap();
+        let id = rows::jobs(&world).await.first()?.parse().unwrap();
         (!store.chunks(id).await.unwrap().is_empty()).then_some(())
     })
     .await;
     world.worker(Lane::Transcribe).signal(Signal::TERM);
     assert!(world.worker(Lane::Transcribe).end(SOON).await.success());
-    let id = jobs(&world).await[0].parse().unwrap();
+    let id = rows::jobs(&world).await[0].parse().unwrap();
     let stage = store.stages(id).await.unwrap().pop().unwrap();
     assert_eq!((stage.state.as_str(), stage.attempts), ("queued", 0));
     assert!(store.workers().await.unwrap().iter().all(|worker| worker.lane != Lane::Transcribe));
@@ -273,7 +268,8 @@ async fn a_worker_stops_when_its_leash_is_let_go() {
 async fn an_api_told_to_stop_tells_those_who_wait() {
     let mut world = Plan::default().set("STENO_FAILPOINTS", "transcribe.claimed=sleep(2000)").start().await;
     let sent = send(world.client(), &clip().path());
-    wait::until("the job to be created", SOON, async || (!jobs(&world).await.is_empty()).then_some(())).await;
+    wait::until("the job to be created", SOON, async || (!rows::jobs(&world).await.is_empty()).then_some(()))
+        .await;
     world.api().signal(Signal::TERM);
     assert!(world.api().end(SOON).await.success());
     let told = sent.await.unwrap();
@@ -295,7 +291,7 @@ async fn a_worker_that_was_asleep_writes_nothing() {
     let sent = send(world.keyed_client().await, &clip().path());
     let store = world.store().await;
     wait::until("the transcription to be claimed", SOON, async || {
-        let id = jobs(&world).await.first()?.parse().unwrap();
+        let id = rows::jobs(&world).await.first()?.parse().unwrap();
         let stages = store.stages(id).await.unwrap();
         stages.iter().any(|stage| stage.kind == StageKind::Transcribe && stage.attempts == 1).then_some(())
     })

@@ -10,6 +10,8 @@ mod faults;
 mod jobs;
 mod load;
 mod openapi;
+mod rows;
 mod stores;
 mod transcribe;
+mod up;
 mod upload;

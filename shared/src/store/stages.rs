@@ -63,7 +63,8 @@ fn held(claim: &Claim) -> [Value; 4] {
 impl Store {
     /// Takes the best queued stage of a lane: interactive before batch, then the account with the fewest stages
     /// running, then the oldest. With `models`, only stages that want one of them. The attempt is counted here,
-    /// so that a job which kills its worker uses up its attempts too.
+    /// so that a job which kills its worker uses up its attempts too. A worker runs one stage at a time that is
+    /// at its last attempt: so those that were lost beside such a job do not fail with it.
     ///
     /// # Errors
     /// If the rows cannot be read or written.
@@ -75,8 +76,12 @@ impl Store {
         models: Option<&[ModelId]>,
     ) -> Result<Option<(Claim, Job)>, StoreError> {
         let now = self.now();
-        let mut values: Vec<Value> =
-            vec![owner.0.clone().into(), (lease.as_millis() as i64).into(), lane.as_str().into()];
+        let mut values: Vec<Value> = vec![
+            owner.0.clone().into(),
+            (lease.as_millis() as i64).into(),
+            lane.as_str().into(),
+            MAX_ATTEMPTS.cast_signed().into(),
+        ];
         let wanted = match models {
             None => String::new(),
             Some(models) => {
@@ -96,6 +101,8 @@ impl Store {
                      WHERE lane = $3 AND state = 'running' GROUP BY account\
                    ) r ON r.account = s.account \
                    WHERE s.lane = $3 AND s.state = 'queued' AND s.run_at <= {now} {wanted} \
+                   AND (s.attempts < $4 - 1 OR NOT EXISTS (SELECT 1 FROM stage l \
+                     WHERE l.owner = $1 AND l.state = 'running' AND l.attempts >= $4)) \
                    ORDER BY s.priority DESC, COALESCE(r.running, 0), s.created_at, s.job_id LIMIT 1\
                  ) RETURNING job_id, kind, attempts"
             ),

@@ -220,3 +220,22 @@ async fn every_stage_is_claimed_exactly_once_whoever_races() {
     assert_eq!(all.len(), JOBS);
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), JOBS);
 }
+
+#[tokio::test]
+async fn a_worker_runs_one_stage_at_a_time_that_is_at_its_last_attempt() {
+    let world = Fixture::new().await;
+    world.job("a", Priority::Batch).await;
+    world.job("a", Priority::Batch).await;
+    for _ in 1..MAX_ATTEMPTS {
+        while claim(&world.store, NO_LEASE).await.is_some() {}
+        assert_eq!(world.store.reap(Lane::Intake).await.unwrap().len(), 2);
+    }
+    let fresh = world.job("a", Priority::Batch).await;
+    let last = claim(&world.store, LEASE).await.unwrap();
+    assert_eq!(last.attempt, MAX_ATTEMPTS);
+    // The other one waits; what was never tried does not.
+    assert_eq!(claim(&world.store, LEASE).await.unwrap().job, fresh);
+    assert!(claim(&world.store, LEASE).await.is_none());
+    assert_eq!(world.store.set_back(&last, &Setback::HandBack).await.unwrap(), Some(StageState::Queued));
+    assert_eq!(claim(&world.store, LEASE).await.unwrap().attempt, MAX_ATTEMPTS);
+}

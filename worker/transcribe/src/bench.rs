@@ -88,7 +88,11 @@ fn open(file: &Path) -> anyhow::Result<Samples> {
 async fn measure(order: Order, engine: &Engine) -> anyhow::Result<Cost> {
     let before = cpu();
     let detector = Box::<EarshotDetector>::default();
-    let planner = Planner::new(Arc::clone(&order.samples), detector, 28 * u64::from(SAMPLE_RATE));
+    let planner = Planner::new(
+        Arc::clone(&order.samples),
+        detector,
+        u64::from(order.entry.chunk_seconds * SAMPLE_RATE),
+    );
     let chunks = planner.collect::<Result<Vec<_>, _>>()?.len();
     let found = cpu();
     let began = Instant::now();

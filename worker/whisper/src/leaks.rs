@@ -58,6 +58,7 @@ fn two_thousand_calls_leave_nothing_behind() {
         language: c"en",
         audio_positions: 32,
         tokens: 6,
+        beams: 1,
         temperature: 0.0,
         temperature_step: 0.4,
         encodes: 1,

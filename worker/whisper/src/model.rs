@@ -34,6 +34,7 @@ pub struct WhisperModel {
     context: Arc<Context>,
     clock: Clock,
     known: Vec<Language>,
+    beams: u8,
 }
 
 impl WhisperModel {
@@ -52,7 +53,7 @@ impl WhisperModel {
             })
             .collect();
         let clock = Clock::of(&entry.word_times);
-        Ok(Self { context: Arc::new(context), clock, known })
+        Ok(Self { context: Arc::new(context), clock, known, beams: entry.beams })
     }
 }
 
@@ -65,6 +66,7 @@ impl TranscriberModel for WhisperModel {
             context: Arc::clone(&self.context),
             clock: self.clock,
             known: self.known.clone(),
+            beams: self.beams,
         }))
     }
 }
@@ -76,6 +78,7 @@ struct WhisperState {
     context: Arc<Context>,
     clock: Clock,
     known: Vec<Language>,
+    beams: u8,
 }
 
 impl WhisperState {
@@ -113,6 +116,7 @@ impl Transcriber for WhisperState {
             language: &language,
             audio_positions: self.positions(samples.len()),
             tokens: 1,
+            beams: 1,
             temperature: 0.0,
             temperature_step: 0.0,
             // Only the spectrogram, and the number of positions, which nothing else sets.
@@ -146,6 +150,7 @@ impl Transcriber for WhisperState {
             language: &language,
             audio_positions: self.positions(samples.len()),
             tokens: self.tokens(samples.len()),
+            beams: self.beams,
             temperature: match options.decoding {
                 Decoding::Likeliest => 0.0,
                 Decoding::Sampled => 0.4,

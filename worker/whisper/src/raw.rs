@@ -139,6 +139,8 @@ pub(crate) struct Request<'a> {
     pub(crate) audio_positions: usize,
     /// At most this many tokens are written.
     pub(crate) tokens: usize,
+    /// How many texts are followed at once; 1 takes the likeliest token each time.
+    pub(crate) beams: u8,
     /// The first temperature tried; 0 takes the most likely token each time.
     pub(crate) temperature: f32,
     /// What is added to the temperature when a text fails whisper.cpp's tests; 0 tries once only.
@@ -323,9 +325,12 @@ impl Drop for State {
 }
 
 fn parameters(request: &Request<'_>) -> sys::whisper_full_params {
+    let strategy = match request.beams {
+        0 | 1 => sys::whisper_sampling_strategy_WHISPER_SAMPLING_GREEDY,
+        _ => sys::whisper_sampling_strategy_WHISPER_SAMPLING_BEAM_SEARCH,
+    };
     // SAFETY: takes a constant.
-    let mut params =
-        unsafe { sys::whisper_full_default_params(sys::whisper_sampling_strategy_WHISPER_SAMPLING_GREEDY) };
+    let mut params = unsafe { sys::whisper_full_default_params(strategy) };
     params.n_threads = 1;
     params.language = request.language.as_ptr();
     params.audio_ctx = request.audio_positions as c_int;
@@ -333,6 +338,7 @@ fn parameters(request: &Request<'_>) -> sys::whisper_full_params {
     params.temperature = request.temperature;
     params.temperature_inc = request.temperature_step;
     params.greedy.best_of = BEST_OF;
+    params.beam_search.beam_size = c_int::from(request.beams);
     params.no_context = true;
     params.n_max_text_ctx = 0;
     params.single_segment = true;

@@ -27,8 +27,6 @@ use crate::chunk::plan::Planner;
 use crate::engine::{Engine, Loaded};
 use crate::samples::Samples;
 
-/// The longest chunk in seconds: two less than a Whisper model sees at once, for what rounding adds.
-const LONGEST: u64 = 28;
 /// Tasks of a job that wait or run, for each thread of the engine: enough that no thread waits for the job.
 const AHEAD: usize = 2;
 
@@ -83,7 +81,8 @@ pub async fn transcribe(
         kept: journal.entries().await,
         ahead: (engine.threads() * AHEAD).max(1),
     };
-    let results = course.run(plan(Arc::clone(&order.samples), detector), meter).await?;
+    let plan = plan(Arc::clone(&order.samples), detector, order.entry.chunk_seconds);
+    let results = course.run(plan, meter).await?;
     meter.advance_to(order.duration);
     let frame = Frame {
         options: &order.options,
@@ -96,11 +95,11 @@ pub async fn transcribe(
 
 type Plan = mpsc::Receiver<io::Result<Chunk>>;
 
-/// Finds the chunks on a thread of its own, a few ahead of who takes them.
-fn plan(samples: Arc<Samples>, detector: Box<dyn SpeechDetector>) -> Plan {
+/// Finds the chunks, of at most so many seconds, on a thread of its own, a few ahead of who takes them.
+fn plan(samples: Arc<Samples>, detector: Box<dyn SpeechDetector>, seconds: u32) -> Plan {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
-        for found in Planner::new(samples, detector, LONGEST * u64::from(SAMPLE_RATE)) {
+        for found in Planner::new(samples, detector, u64::from(seconds * SAMPLE_RATE)) {
             // Nobody takes them any more.
             if sender.blocking_send(found).is_err() {
                 return;

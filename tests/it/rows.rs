@@ -1,0 +1,14 @@
+//! What the tests read from the tables themselves, since no API lists it yet.
+
+use sea_orm_migration::sea_orm::{ConnectionTrait, Statement};
+use steno_tests::world::World;
+
+/// The ids of all jobs, the oldest first.
+pub(crate) async fn jobs(world: &World) -> Vec<String> {
+    let store = world.store().await;
+    let connection = store.connection();
+    let statement =
+        Statement::from_string(connection.get_database_backend(), "SELECT id FROM job ORDER BY created_at");
+    let rows = connection.query_all_raw(statement).await.unwrap();
+    rows.iter().map(|row| row.try_get("", "id").unwrap()).collect()
+}

@@ -182,8 +182,9 @@ async fn the_successor_of_a_killed_transcriber_does_not_start_from_zero() {
     let answer = tokio::time::timeout(TAKEOVER, sent).await.expect("no answer").unwrap().ok();
     let text = answer["text"].as_str().unwrap();
     assert!(text.starts_with("Kilroy"), "{text}");
-    let rest = |text: &str| text.split_once(' ').unwrap().1.to_owned();
-    assert_eq!(rest(text), rest(whole["text"].as_str().unwrap()));
+    // Where the engine was unsure it tries again by chance, so that the rest is not the same to the letter.
+    let difference = Score::of(whole["text"].as_str().unwrap(), text);
+    assert!(difference.percent() < 10.0, "{text} is not {whole}");
     assert_eq!(invariants(&world).await, ["completed", "completed"]);
 }
 

@@ -177,8 +177,8 @@ async fn what_cannot_be_done_is_refused_with_a_reason_and_leaves_nothing() {
         let answer = world.client().transcribe(form_of(content, "x.mp3", fields)).await;
         let sentence = answer.refused(status);
         assert!(sentence.contains(expected), "{length} bytes, {fields:?}: {sentence}");
-        let paths = sentence.replace("DATA/", "").replace("/v1/", "");
-        assert!(!paths.contains('/'), "a path in {sentence}");
+        let mut words = sentence.split_whitespace();
+        assert!(words.all(|word| !word.starts_with('/') || word.starts_with("/v1/")), "a path in {sentence}");
         assert_eq!(answer.header("retry-after").is_empty(), status != 503, "{:?}", answer.headers);
     }
     world.objects_are_gone().await;
@@ -338,7 +338,7 @@ async fn a_full_queue_is_answered_503() {
     let waiting = send();
     stage_becomes(&world, 1, StageState::Queued).await;
     let refused = world.client().transcribe_file(&clip().path(), &[]).await;
-    assert!(refused.refused(503).contains("queue"));
+    assert!(refused.refused(503).contains("waiting already"), "{}", refused.body);
     assert_eq!(refused.json()["code"], "queue_full");
     assert_eq!(refused.header("retry-after"), "30");
     for answer in [running.await.unwrap(), waiting.await.unwrap()] {

@@ -129,11 +129,12 @@ fn a_check_that_fails_says_so_by_its_status() {
 async fn a_second_one_is_refused_with_what_to_do() {
     let place = Place::new();
     let mut up = place.up("").await;
-    let same_data = place.command(&["--port", "0"]).output().unwrap();
+    let beside = Place { port: 0, folder: place.folder };
+    let same_data = beside.command(&[]).output().unwrap();
     assert!(!same_data.status.success());
     let error = String::from_utf8_lossy(&same_data.stderr).into_owned();
     assert!(error.contains("another steno is running with the data folder"), "{error}");
-    let elsewhere = Place { port: place.port, ..Place::new() };
+    let elsewhere = Place { port: place.port, folder: TempDir::with_prefix("steno-up-").unwrap() };
     let same_port = elsewhere.command(&[]).output().unwrap();
     assert!(!same_port.status.success());
     let error = String::from_utf8_lossy(&same_port.stderr).into_owned();

@@ -33,12 +33,14 @@ pub(crate) struct Waiting {
     job: JobId,
     until: Instant,
     cancels: bool,
+    /// The status line is out: what is wrong from here on the client learns from the job alone.
+    begun: bool,
 }
 
 impl Waiting {
     pub(crate) fn new(app: &App, job: JobId, caller: &Caller) -> Self {
         let until = Instant::now() + app.settings.sync_max_wait.0;
-        Self { app: app.clone(), job, until, cancels: *caller == Caller::Anonymous }
+        Self { app: app.clone(), job, until, cancels: *caller == Caller::Anonymous, begun: false }
     }
 
     /// The end of the job, or why the wait for it ended; `None` after `hold`.
@@ -54,7 +56,8 @@ impl Waiting {
                 let message = "the server is being stopped; the job goes on when it is back, and its id finds it";
                 Some(Err(ApiError::new(Cause::Stopping, message).with_job(self.job)))
             }
-            () = tokio::time::sleep_until(self.until) => {
+            // An answer that has begun would be broken off; the job's own time limit ends that wait.
+            () = tokio::time::sleep_until(self.until), if !self.begun => {
                 self.cancels = false;
                 let message = "the job takes longer than this server lets clients wait; it goes on, and its id \
                                finds it";
@@ -79,12 +82,13 @@ impl Waiting {
         }
     }
 
-    /// The failure of a job. One that the file is to blame for leaves no trace: it was refused.
+    /// The failure of a job. One that the file is to blame for leaves no trace once the client is told: it was
+    /// refused.
     async fn failed(&self, job: Job) -> ApiError {
         let Some(failure) = job.failure else {
             return ApiError::internal(&io::Error::other("a failed job without a reason"));
         };
-        if failure.code.is_the_callers() {
+        if failure.code.is_the_callers() && !self.begun {
             if let Err(error) = submit::remove(&self.app, job.id).await {
                 tracing::warn!(?error, job.id = %job.id, "cannot remove a refused job");
             }
@@ -128,6 +132,7 @@ pub(crate) async fn when_finished(mut waiting: Waiting, shape: Shape) -> Result<
             None => {}
         }
     }
+    waiting.begun = true;
     let job = app.store.job(waiting.job).await?.ok_or_else(ApiError::no_such_job)?;
     Ok(shape.reply(&job, heartbeat(waiting, shape)))
 }

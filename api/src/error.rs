@@ -213,8 +213,12 @@ impl IntoResponse for ApiError {
             _ => {}
         }
         let job_id = self.job.map(|job| job.to_string());
-        if let Some(id) = job_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
-            headers.insert("x-job-id", id);
+        if let Some(id) = &job_id {
+            for (name, value) in [("x-job-id", id.clone()), ("location", format!("/v1/jobs/{id}"))] {
+                if let Ok(value) = HeaderValue::try_from(value) {
+                    headers.insert(name, value);
+                }
+            }
         }
         let body = ErrorBody { error: self.message, code: self.cause.code().to_owned(), job_id };
         response.extensions_mut().insert(body);

@@ -46,7 +46,10 @@ async fn look(app: &App) -> Vec<String> {
         tracing::warn!(error = %error, "the object store cannot be written");
         problems.push("the object store cannot be written; is its disk full?".to_owned());
     }
-    let Ok(workers) = app.registry.workers().await else { return problems };
+    let Ok(workers) = app.registry.workers().await else {
+        problems.push("the registry of workers cannot be read".to_owned());
+        return problems;
+    };
     for lane in Lane::ALL.iter().filter(|lane| !workers.has(**lane)) {
         problems.push(format!("no {lane} worker is running; start steno-{lane}"));
     }

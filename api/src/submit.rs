@@ -43,7 +43,7 @@ where
     let receiver = Receiver { objects: &*app.objects, key, max_file: app.settings.max_file.0 };
     receiver.expect(submission.content_length).await?;
     app.registry.require_workers().await?;
-    if app.store.has_queued_more_than(app.settings.queue_limit).await? {
+    if app.store.queue_is_full(app.settings.queue_limit).await? {
         let message = "too many jobs are waiting already; try again later";
         return Err(ApiError::new(Cause::QueueFull, message).retry_after(30));
     }

@@ -90,13 +90,6 @@ pub async fn hit(name: &str, file_name: Option<&str>) {
     }
 }
 
-/// The same outside async code.
-pub fn hit_blocking(name: &str, file_name: Option<&str>) {
-    if let Some(span) = due(name, file_name) {
-        std::thread::sleep(span);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,7 +21,7 @@ use super::respond;
 /// Connections over the cap that are still answered (with 503) at any one time; beyond these, clients wait in
 /// the kernel's backlog.
 const REFUSALS: usize = 64;
-/// Greater than any client's pause between two requests on one connection.
+/// Longer headers are refused (431 by hyper).
 const MAX_HEADER: usize = 64 * 1024;
 /// After an error of `accept`, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -99,12 +99,16 @@ async fn next_connection(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(error = %error, "cannot set TCP_NODELAY");
                 }
-                if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
-                    return (Place::Served(permit), stream, peer);
-                }
-                // Never closed.
-                if let Ok(permit) = Arc::clone(refusals).acquire_owned().await {
-                    return (Place::Refused(permit), stream, peer);
+                // Neither is ever closed. Where both are taken, the first that is given back decides.
+                tokio::select! {
+                    biased;
+                    Ok(permit) = Arc::clone(places).acquire_owned() => {
+                        return (Place::Served(permit), stream, peer);
+                    }
+                    Ok(permit) = Arc::clone(refusals).acquire_owned() => {
+                        return (Place::Refused(permit), stream, peer);
+                    }
+                    else => {}
                 }
             }
             Err(error) => {

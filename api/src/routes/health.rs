@@ -62,7 +62,9 @@ impl Routes {
     async fn health(&self, app: Data<&App>) -> Json<Health> {
         let problems = app.readiness.problems(&app).await;
         let workers = app.registry.workers().await.ok();
-        let transcribes = workers.as_ref().is_some_and(|workers| workers.missing_lane().is_none());
+        let transcribes = workers
+            .as_ref()
+            .is_some_and(|workers| workers.missing_lane().is_none() && !workers.models().is_empty());
         let status = match (problems.is_empty(), transcribes) {
             (true, _) => "ok",
             (false, true) => "degraded",

@@ -68,7 +68,11 @@ async fn with_allow<E: Endpoint>(
         Ok(answer) => Ok(answer.into_response()),
         Err(error) if !error.is_from_response() && error.status() == StatusCode::METHOD_NOT_ALLOWED => {
             let allowed = openapi::allowed_methods(document, &path);
-            let names: Vec<_> = allowed.iter().map(poem::http::Method::as_str).collect();
+            let mut names: Vec<_> = allowed.iter().map(poem::http::Method::as_str).collect();
+            if names.is_empty() {
+                // The document itself, which it does not list.
+                names.push("GET");
+            }
             let message = format!("this address takes {} only", names.join(", "));
             let mut response = edge::error(StatusCode::METHOD_NOT_ALLOWED, &message, "method_not_allowed");
             if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {

@@ -90,9 +90,10 @@ impl<'a> ApiExtractor<'a> for FormBody {
 impl Routes {
     /// Transcribe a file.
     ///
-    /// The answer comes when the transcript is there, however long that takes. After 30 s a JSON answer begins
-    /// with white space, so that nothing in between gives up; the other forms wait in silence. A client that
-    /// loses the connection finds its job under the id in `X-Job-Id`.
+    /// The answer comes when the transcript is there. After 30 s a JSON answer begins, with white space, so that
+    /// nothing in between gives up, however long it takes; the other forms wait in silence, two hours at most. A
+    /// client with a key that loses the connection finds its job under the id in `X-Job-Id`; the job of one
+    /// without is cancelled.
     #[oai(path = "/v1/transcribe", method = "post", operation_id = "transcribe", tag = "Tag::Transcription")]
     async fn transcribe(&self, caller: Caller, app: Data<&App>, form: FormBody) -> Result<Reply, ApiError> {
         let submission = Submission {

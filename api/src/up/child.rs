@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 use steno_shared::job::Lane;
 use steno_shared::settings::{Common, LogFormat};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 /// A child that ran this long did not end early.
 const LONG_ENOUGH: Duration = Duration::from_secs(30);
-const MAX_LINE: usize = 8 * 1024;
+const MAX_LINE: u64 = 8 * 1024;
 
 /// The running workers.
 #[derive(Debug)]
@@ -147,13 +147,12 @@ async fn copy_log(stderr: ChildStderr, program: Program) {
         LogFormat::Text => format!("{:<10} | ", program.lane.as_str()),
         LogFormat::Json => String::new(),
     };
-    let mut lines = BufReader::new(stderr).lines();
-    while let Ok(Some(mut line)) = lines.next_line().await {
-        if line.len() > MAX_LINE {
-            let cut = (0..=MAX_LINE).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
-            line.truncate(cut);
-        }
-        let line = format!("{prefix}{line}\n");
-        let _ = tokio::io::stderr().write_all(line.as_bytes()).await;
+    let mut lines = BufReader::new(stderr);
+    let mut line = Vec::new();
+    // Longer lines are cut in pieces.
+    while let Ok(1..) = (&mut lines).take(MAX_LINE).read_until(b'\n', &mut line).await {
+        let text = format!("{prefix}{}\n", String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+        let _ = tokio::io::stderr().write_all(text.as_bytes()).await;
     }
 }

@@ -8,7 +8,7 @@ mod welcome;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use steno_shared::job::Lane;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Runs the API and its workers until a signal stops them.
 ///
 /// # Errors
-/// If something cannot be started, or the first recording not be transcribed.
+/// If something cannot be started, or with `--check` the recording not be transcribed.
 pub async fn run(settings: &UpSettings) -> anyhow::Result<()> {
     let (common, api) = (&settings.serve.common, &settings.serve.api);
     let console = Console::new();
@@ -51,11 +51,21 @@ pub async fn run(settings: &UpSettings) -> anyhow::Result<()> {
     let proof = async {
         ready(&app).await?;
         console.step("the API and its workers are ready");
-        welcome::greet(settings, &console, local(address)).await
+        let proven = welcome::prove(settings, &console, local(address)).await;
+        if settings.check {
+            return proven;
+        }
+        if let Err(error) = proven {
+            // A long queue from before, or another default model: no reason to stop.
+            tracing::warn!("{error:#}");
+        }
+        welcome::greet(settings, &console, local(address))
     };
     let outcome = tokio::select! {
         outcome = proof => outcome,
-        () = signalled.cancelled() => Ok(()),
+        () = signalled.cancelled() => {
+            if settings.check { Err(anyhow!("interrupted before the transcript")) } else { Ok(()) }
+        }
     };
     if outcome.is_ok() && !settings.check {
         signalled.cancelled().await;

@@ -12,36 +12,52 @@ use crate::settings::UpSettings;
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Transcribes the recording of the settings, prints it, and says what can be done now.
-pub(super) async fn greet(
+/// Transcribes the recording of the settings, if there is one, and prints what it says.
+///
+/// # Errors
+/// If it cannot be transcribed, or its transcript is empty.
+pub(super) async fn prove(
     settings: &UpSettings,
     console: &Console,
     address: SocketAddr,
 ) -> anyhow::Result<()> {
-    let url = format!("http://{address}/v1/transcribe");
-    let mut example = "recording.mp3".to_owned();
-    if let Some(recording) = &settings.recording {
-        let key_file = settings.serve.common.key_file();
-        let transcript = transcribe(&url, recording, &key_file).await?;
-        console.step(&format!("{} says:", recording.display()));
-        console.line("");
-        for line in transcript.lines() {
-            console.line(&format!("    {line}"));
-        }
-        console.line("");
-        if transcript.trim().is_empty() {
-            bail!("the transcript of {} is empty", recording.display());
-        }
-        example = std::path::absolute(recording)?.display().to_string();
+    let Some(recording) = &settings.recording else { return Ok(()) };
+    let key_file = settings.serve.common.key_file();
+    let transcript = transcribe(&url(address), recording, &key_file).await?;
+    console.step(&format!("{} says:", recording.display()));
+    console.line("");
+    for line in transcript.lines() {
+        console.line(&format!("    {line}"));
     }
-    if !settings.check {
-        console.line(&format!("Steno listens on http://{address}. Try it from another terminal:"));
-        console.line("");
-        console.line(&format!("    curl -F file=@'{example}' -F response_format=txt {url}"));
-        console.line("");
-        console.line("Ctrl-C stops it; no job is lost.");
+    console.line("");
+    if transcript.trim().is_empty() {
+        bail!("the transcript of {} is empty", recording.display());
     }
     Ok(())
+}
+
+/// Says what can be done now.
+pub(super) fn greet(settings: &UpSettings, console: &Console, address: SocketAddr) -> anyhow::Result<()> {
+    let example = match &settings.recording {
+        Some(recording) => std::path::absolute(recording)?.display().to_string(),
+        None => "recording.mp3".to_owned(),
+    };
+    let key = if settings.serve.api.serves_anonymous() {
+        String::new()
+    } else {
+        let key_file = std::path::absolute(settings.serve.common.key_file())?;
+        format!(" -H \"Authorization: Bearer $(cat '{}')\"", key_file.display())
+    };
+    console.line(&format!("Steno listens on http://{address}. Try it from another terminal:"));
+    console.line("");
+    console.line(&format!("    curl -F file=@'{example}' -F response_format=txt{key} {}", url(address)));
+    console.line("");
+    console.line("Ctrl-C stops it; no job is lost.");
+    Ok(())
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}/v1/transcribe")
 }
 
 async fn transcribe(url: &str, recording: &Path, key_file: &Path) -> anyhow::Result<String> {

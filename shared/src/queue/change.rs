@@ -25,7 +25,7 @@ pub struct ChangeFeed {
 }
 
 impl ChangeFeed {
-    /// Watches the SQLite file at `path` until every clone of the feed is dropped.
+    /// Watches the SQLite file at `path` as long as the process lives.
     #[must_use]
     pub fn of_sqlite(path: &Path) -> Self {
         let feed = Self { changes: watch::Sender::new(0), wanted: Arc::default() };

@@ -1,10 +1,9 @@
 //! Chunks of running transcriptions: stored as they come, so that a killed worker's successor continues.
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::entity::chunk;
-use super::{Store, StoreError, during, unreadable};
+use super::{Store, StoreError, Writing, during, unreadable};
 use crate::id::JobId;
 
 /// The result for one chunk of a job's samples.
@@ -19,24 +18,32 @@ pub struct ChunkRecord {
 }
 
 impl Store {
-    /// Stores the result for a chunk, replacing an earlier one. It need not be fenced: two workers that
-    /// transcribe the same samples store the same.
+    /// Stores the result for a chunk, replacing an earlier one; nothing for a job that has ended. It need not be
+    /// fenced: two workers that transcribe the same samples store the same.
     ///
     /// # Errors
-    /// If the row cannot be written, as when the job was removed.
+    /// If the row cannot be written.
     pub async fn put_chunk(&self, job: JobId, record: ChunkRecord) -> Result<(), StoreError> {
-        let row = chunk::ActiveModel {
-            job_id: Set(job.to_string()),
-            start_sample: Set(record.start.cast_signed()),
-            end_sample: Set(record.end.cast_signed()),
-            content: Set(record.content),
-        };
-        let replace = OnConflict::columns([chunk::Column::JobId, chunk::Column::StartSample])
-            .update_columns([chunk::Column::EndSample, chunk::Column::Content])
-            .to_owned();
+        let sql = "INSERT INTO chunk (job_id, start_sample, end_sample, content) \
+                   SELECT $1, $2, $3, $4 WHERE EXISTS (\
+                     SELECT 1 FROM job WHERE id = $1 AND state IN ('queued', 'processing')) \
+                   ON CONFLICT (job_id, start_sample) DO UPDATE SET \
+                   end_sample = excluded.end_sample, content = excluded.content";
+        let values = [
+            job.to_string().into(),
+            record.start.cast_signed().into(),
+            record.end.cast_signed().into(),
+            record.content.into(),
+        ];
         let _turn = self.writer.acquire().await.map_err(unreadable)?;
-        let inserted = chunk::Entity::insert(row).on_conflict(replace).exec_without_returning(&self.db).await;
-        inserted.map(|_| ()).map_err(during("store a chunk"))
+        let stored = self.db.execute_raw(self.statement(sql, values)).await;
+        stored.map(|_| ()).map_err(during("store a chunk"))
+    }
+
+    /// Removes the chunks of a job: it has its transcript, or will have none.
+    pub(super) async fn remove_chunks(&self, writing: &Writing<'_>, job: JobId) -> Result<(), StoreError> {
+        let remove = self.statement("DELETE FROM chunk WHERE job_id = $1", [job.to_string().into()]);
+        writing.transaction.execute_raw(remove).await.map(|_| ()).map_err(during("remove chunks"))
     }
 
     /// The chunks of a job stored so far, in order of time.

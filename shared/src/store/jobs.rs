@@ -1,5 +1,7 @@
 //! Jobs from the caller's side: create, read, cancel, remove.
 
+use std::collections::HashMap;
+
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{job, stage};
@@ -90,12 +92,12 @@ impl Store {
             .all(&self.db)
             .await
             .map_err(during("read job states"))?;
+        let states: HashMap<String, String> = rows.into_iter().collect();
         let mut settled = Vec::new();
         for id in ids {
-            let text = id.to_string();
-            match rows.iter().find(|(row, _)| *row == text) {
+            match states.get(&id.to_string()) {
                 None => settled.push((*id, None)),
-                Some((_, state)) => {
+                Some(state) => {
                     let state: JobState = state.parse().map_err(unreadable)?;
                     settled.extend(state.is_final().then_some((*id, Some(state))));
                 }
@@ -104,18 +106,19 @@ impl Store {
         Ok(settled)
     }
 
-    /// Whether more than `limit` stages wait to be claimed.
+    /// Whether `limit` stages or more wait to be claimed.
     ///
     /// # Errors
     /// If they cannot be counted.
-    pub async fn has_queued_more_than(&self, limit: u32) -> Result<bool, StoreError> {
+    pub async fn queue_is_full(&self, limit: u32) -> Result<bool, StoreError> {
+        let Some(others) = limit.checked_sub(1) else { return Ok(true) };
         // Naming the lanes lets the index find the few that are queued among all that are done.
         let lanes: Vec<_> = Lane::ALL.iter().map(|lane| format!("'{lane}'")).collect();
         let sql = format!(
             "SELECT 1 FROM stage WHERE lane IN ({}) AND state = 'queued' LIMIT 1 OFFSET $1",
             lanes.join(", ")
         );
-        let row = self.db.query_one_raw(self.statement(sql, [i64::from(limit).into()])).await;
+        let row = self.db.query_one_raw(self.statement(sql, [i64::from(others).into()])).await;
         row.map(|row| row.is_some()).map_err(during("count the queue"))
     }
 
@@ -149,6 +152,7 @@ impl Store {
             [id.to_string().into()],
         );
         writing.transaction.execute_raw(stages).await.map_err(during("cancel stages"))?;
+        self.remove_chunks(&writing, id).await?;
         writing.commit("cancel a job").await?;
         Ok(true)
     }

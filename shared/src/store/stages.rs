@@ -216,8 +216,7 @@ impl Store {
         if finished.map_err(during("complete a job"))?.rows_affected() == 0 {
             return Ok(false);
         }
-        let chunks = self.statement("DELETE FROM chunk WHERE job_id = $1", [claim.job.to_string().into()]);
-        writing.transaction.execute_raw(chunks).await.map_err(during("remove chunks"))?;
+        self.remove_chunks(&writing, claim.job).await?;
         writing.commit("finish a transcription").await?;
         Ok(true)
     }

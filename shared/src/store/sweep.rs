@@ -26,7 +26,7 @@ impl Store {
         Ok(keys.iter().filter(|key| !named.contains(&key.to_string())).copied().collect())
     }
 
-    /// Forgets the audio of jobs that failed longer than `retention` ago, and returns the objects that are the
+    /// Forgets the audio, and the chunks, of jobs that failed longer than `retention` ago, and returns the objects that are the
     /// caller's to remove.
     ///
     /// # Errors
@@ -52,6 +52,9 @@ impl Store {
         if keys.is_empty() {
             return Ok(keys);
         }
+        let chunks = format!("DELETE FROM chunk WHERE job_id IN (SELECT id FROM job WHERE {old})");
+        let removed = writing.transaction.execute_raw(self.statement(chunks, values.clone())).await;
+        removed.map_err(during("remove chunks"))?;
         let update = format!("UPDATE job SET upload_key = NULL, samples_key = NULL WHERE {old}");
         let forgotten = writing.transaction.execute_raw(self.statement(update, values)).await;
         forgotten.map_err(during("forget old audio"))?;

@@ -90,7 +90,7 @@ impl Store {
         removed.map(|_| ()).map_err(during("deregister a worker"))
     }
 
-    /// The workers that are alive.
+    /// The workers that are alive. One whose row cannot be understood, such as of another version, is left out.
     ///
     /// # Errors
     /// If the rows cannot be read.
@@ -98,7 +98,12 @@ impl Store {
         let sql = format!("SELECT * FROM worker WHERE seen_at > {} - $1 ORDER BY started_at, id", self.now());
         let alive = self.statement(sql, [(ALIVE.as_millis() as i64).into()]);
         let rows = worker::Entity::find().from_raw_sql(alive).all(&self.db).await;
-        rows.map_err(during("read the worker registry"))?.into_iter().map(record).collect()
+        let readable = |row: worker::Model| {
+            let id = row.id.clone();
+            let found = record(row);
+            found.inspect_err(|error| tracing::warn!(worker = id, error = %error, "not understood")).ok()
+        };
+        Ok(rows.map_err(during("read the worker registry"))?.into_iter().filter_map(readable).collect())
     }
 
     /// Removes the rows of workers that have been silent for ten times [`ALIVE`].

@@ -53,8 +53,8 @@ async fn the_queue_is_counted_up_to_its_limit() {
     for _ in 0..3 {
         world.job("a", Priority::Batch).await;
     }
-    assert!(world.store.has_queued_more_than(2).await.unwrap());
-    assert!(!world.store.has_queued_more_than(3).await.unwrap());
+    assert!(world.store.queue_is_full(3).await.unwrap());
+    assert!(!world.store.queue_is_full(4).await.unwrap());
 }
 
 #[tokio::test]

@@ -227,9 +227,12 @@ async fn on_token(_: Token, lane: Data<Lane>) -> Result<(), BoxDynError> {
     let lane: Lane = (*lane).clone();
     // Closed: the worker is stopping.
     let Ok(slot) = Arc::clone(&lane.slots).acquire_owned().await else { return Ok(()) };
-    let Some((claim, job)) = lane.claim().await else { return Ok(()) };
     let tracker = lane.running.clone();
+    // A lane that stops waits for this claim too, so that it is handed back.
+    let claiming = tracker.token();
+    let Some((claim, job)) = lane.claim().await else { return Ok(()) };
     let work = tracker.spawn(async move { lane.work(slot, claim, job).await });
+    drop(claiming);
     if let Err(error) = work.await {
         tracing::error!(error = %error, "a slot's task ended");
     }

@@ -94,7 +94,7 @@ impl WhisperState {
     }
 
     /// Positions of the encoder for this many samples: 50 a second and some room, so that a clip of 5 s does not
-    /// pay for 30 (measured: `docs/facts`, whisper-llama-streaming 3).
+    /// pay for 30.
     fn positions(&self, samples: usize) -> usize {
         let wanted = (samples * 50).div_ceil(SAMPLE_RATE as usize) + 64;
         wanted.next_multiple_of(64).max(FEWEST_POSITIONS).min(self.context.vocabulary.audio_positions)

@@ -1,6 +1,6 @@
 //! The calls into whisper.cpp: a context (the weights), a state (one decoding), and what a decoding brought forth.
 //!
-//! Belongs here: every `unsafe` block of this crate, and nothing that could do without. The wrapper types of
+//! Belongs here: the `unsafe` blocks of decoding, and nothing that could do without. The wrapper types of
 //! whisper-rs are not used: their setters for language, prompt and callbacks hand memory to C and never take it
 //! back, and their safe abort callback calls the closure at the wrong type. Here all memory that C sees is
 //! borrowed for the length of one call.
@@ -204,7 +204,7 @@ impl Watch<'_> {
 }
 
 impl State {
-    /// Opens a state: some 100 MB for the miniature model, see `docs/facts` for others.
+    /// Opens a state: some 100 MB for the miniature model, up to 1 GB for large-v3.
     pub(crate) fn open(context: &Arc<Context>) -> Option<Self> {
         let _one_at_a_time = context.opening.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: the context is loaded, and the state keeps it alive.

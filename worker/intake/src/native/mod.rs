@@ -1,7 +1,7 @@
 //! Decoding in this executable, by symphonia: what the child does that `steno-intake decode` is.
 //!
 //! It is the quick way for the formats that symphonia decodes exactly. Whatever it does not is declined, and goes
-//! to ffmpeg: each check in here stands for an error that symphonia makes without a word (facts/media.md).
+//! to ffmpeg: each check in here stands for an error that symphonia makes without a word.
 
 mod mkv;
 mod mp4;

@@ -71,7 +71,7 @@ impl Container {
         }
     }
 
-    /// Whether symphonia decodes it exactly, as a rule (facts/media.md). The child looks closer.
+    /// Whether symphonia decodes it exactly, as a rule. The child looks closer.
     #[must_use]
     pub fn is_native(self) -> bool {
         matches!(

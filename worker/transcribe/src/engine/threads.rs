@@ -193,6 +193,10 @@ fn run(shared: &Shared) {
             tracing::error!("an engine thread panicked; its states are opened anew");
             Err(EngineError::Failed("it panicked".into()))
         });
+        if matches!(answer, Err(EngineError::Failed(_))) {
+            // The engine may have given it up, as whisper.cpp does when memory runs out: it was used last.
+            states.pop();
+        }
         // Nobody may be waiting any more.
         let _ = reply.send(answer);
     }

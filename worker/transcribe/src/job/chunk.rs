@@ -104,10 +104,7 @@ impl Desk {
         if !again.segments.is_empty() && !repetition::has_loop(&again) {
             return Ok(again);
         }
-        let span = chunk.span();
-        let (start, end) = (Millis::of_samples(span.start), Millis::of_samples(span.end));
-        let message = "the model repeated itself here; the repetition was left out";
-        result.warnings.push(Warning::about(WarningCode::Repetition, start, end, message));
+        result.warnings.push(repeated(chunk.span()));
         Ok(repetition::cut(text))
     }
 
@@ -122,6 +119,9 @@ impl Desk {
             let text = self.text(&part, result.language, Decoding::Likeliest).await?;
             if hears_nobody(&text) {
                 continue;
+            }
+            if repetition::has_loop(&text) {
+                result.warnings.push(repeated(hole));
             }
             // The margins belong to the neighbours.
             result.segments.extend(place::segments(
@@ -155,6 +155,12 @@ impl Desk {
         };
         self.seat.run(task).await
     }
+}
+
+fn repeated(stretch: Span) -> Warning {
+    let (start, end) = (Millis::of_samples(stretch.start), Millis::of_samples(stretch.end));
+    let message = "the model repeated itself here; the repetition was left out";
+    Warning::about(WarningCode::Repetition, start, end, message)
 }
 
 /// From the first to the last speech of a chunk.

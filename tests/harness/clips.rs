@@ -116,6 +116,15 @@ pub fn join(clips: &[Clip], gap: f64, seconds: f64, output: &Path) {
     write_wav(&samples, output);
 }
 
+/// The samples of a recording, 16 kHz mono.
+///
+/// # Panics
+/// If it cannot be decoded.
+#[must_use]
+pub fn samples(path: &Path) -> Vec<i16> {
+    decode(path).chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+}
+
 /// 16 kHz mono samples, 16-bit little-endian.
 fn decode(path: &Path) -> Vec<u8> {
     let output = Command::new("ffmpeg")

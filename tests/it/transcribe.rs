@@ -324,6 +324,7 @@ async fn stage_becomes(world: &World, number: usize, state: StageState) {
 async fn a_full_queue_is_answered_503() {
     let world = Plan::default()
         .set("STENO_FAILPOINTS", "transcribe.claimed=sleep(6000)")
+        .set("STENO_LEASE", "60s")
         .set("STENO_QUEUE_LIMIT", "1")
         .set("STENO_TRANSCRIBE_SLOTS", "1")
         .start()

@@ -228,7 +228,12 @@ async fn a_worker_runs_one_stage_at_a_time_that_is_at_its_last_attempt() {
     world.job("a", Priority::Batch).await;
     for _ in 1..MAX_ATTEMPTS {
         while claim(&world.store, NO_LEASE).await.is_some() {}
-        assert_eq!(world.store.reap(Lane::Intake).await.unwrap().len(), 2);
+        let mut reaped = 0;
+        wait::until("both leases to run out", LATER, async || {
+            reaped += world.store.reap(Lane::Intake).await.unwrap().len();
+            (reaped == 2).then_some(())
+        })
+        .await;
     }
     let fresh = world.job("a", Priority::Batch).await;
     let last = claim(&world.store, LEASE).await.unwrap();

@@ -155,7 +155,8 @@ impl Transcriber for WhisperState {
                 Decoding::Likeliest => 0.0,
                 Decoding::Sampled => 0.4,
             },
-            temperature_step: 0.4,
+            // A beam search gives the same text every time, which second tries by chance would not.
+            temperature_step: if self.beams > 1 { 0.0 } else { 0.4 },
             encodes: 1,
             stop,
         };

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
 
-use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
@@ -41,18 +40,7 @@ fn state() -> Box<dyn Transcriber> {
 }
 
 fn decode(path: &std::path::Path) -> Vec<f32> {
-    let output = Command::new("ffmpeg")
-        .args(["-nostdin", "-loglevel", "error", "-i"])
-        .arg(path)
-        .args(["-ac", "1", "-ar", "16000", "-f", "s16le", "-"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", path.display());
-    output
-        .stdout
-        .chunks_exact(2)
-        .map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0)
-        .collect()
+    clips::samples(path).into_iter().map(|sample| f32::from(sample) / 32768.0).collect()
 }
 
 /// Clips in voices that the model has heard.

@@ -26,7 +26,8 @@ use crate::submit;
 /// A day of fast speech, with all its words, is 200 MB.
 const MAX_TRANSCRIPT: u64 = 1 << 30;
 
-/// A client that waits for a job. Dropped before the end, it cancels an anonymous job: nobody else knows it.
+/// A client that waits for a job, from before the job exists. Dropped before the end, it cancels an anonymous
+/// job: nobody else knows it.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     app: App,
@@ -41,6 +42,11 @@ impl Waiting {
     pub(crate) fn new(app: &App, job: JobId, caller: &Caller) -> Self {
         let until = Instant::now() + app.settings.sync_max_wait.0;
         Self { app: app.clone(), job, until, cancels: *caller == Caller::Anonymous, begun: false }
+    }
+
+    /// There will be no job.
+    pub(crate) fn refused(&mut self) {
+        self.cancels = false;
     }
 
     /// The end of the job, or why the wait for it ended; `None` after `hold`.
@@ -108,7 +114,10 @@ impl Drop for Waiting {
             tracing::info!(job.id = %id, "the client has left");
             let cancelled = match app.store.job(id).await {
                 Ok(Some(job)) => submit::cancel(&app, &job).await.map(|_| ()),
-                Ok(None) => Ok(()),
+                Ok(None) => {
+                    submit::forget_upload(&app, id).await;
+                    Ok(())
+                }
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = cancelled {
@@ -121,6 +130,7 @@ impl Drop for Waiting {
 /// The answer to a client that waits, in the form it asked for.
 pub(crate) async fn when_finished(mut waiting: Waiting, shape: Shape) -> Result<Reply, ApiError> {
     let app = waiting.app.clone();
+    waiting.until = Instant::now() + app.settings.sync_max_wait.0;
     loop {
         match waiting.end(app.settings.sync_hold.0).await {
             Some(end) => {

@@ -17,28 +17,28 @@ use crate::state::App;
 /// A form on its way in.
 #[derive(Debug)]
 pub(crate) struct Submission<'a> {
+    /// The id of the job that will be.
+    pub(crate) job: JobId,
     pub(crate) caller: &'a Caller,
     pub(crate) request_id: String,
     pub(crate) content_type: &'a str,
     pub(crate) content_length: Option<u64>,
 }
 
-/// A job that is not lost any more.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) job: JobId,
-    pub(crate) options: TranscribeOptions,
-}
-
-/// Receives a form and makes a job of it. Nothing is left of a form that is refused.
-pub(crate) async fn accept<S>(app: &App, submission: Submission<'_>, body: S) -> Result<Accepted, ApiError>
+/// Receives a form and makes a job of it, which is not lost any more; what was asked for. Nothing is left of a
+/// form that is refused.
+pub(crate) async fn accept<S>(
+    app: &App,
+    submission: Submission<'_>,
+    body: S,
+) -> Result<TranscribeOptions, ApiError>
 where
     S: Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static,
 {
     if app.stop.is_cancelled() {
         return Err(ApiError::new(Cause::Stopping, "the server is being stopped; try again shortly"));
     }
-    let job = JobId::random();
+    let job = submission.job;
     let key = ObjectKey::upload(job);
     let receiver = Receiver { objects: &*app.objects, key, max_file: app.settings.max_file.0 };
     receiver.expect(submission.content_length).await?;
@@ -76,7 +76,12 @@ where
         tracing::warn!(error = %error, job.id = %job, "cannot wake a worker; its slow poll finds the job");
     }
     tracing::info!(job.id = %job, upload.bytes = new.upload.bytes, model = %model.id, "job accepted");
-    Ok(Accepted { job, options: form.options })
+    Ok(form.options)
+}
+
+/// Removes the upload that a client may have left before there was a job.
+pub(crate) async fn forget_upload(app: &App, id: JobId) {
+    remove_object(app, &ObjectKey::upload(id)).await;
 }
 
 /// Cancels a job that is not finished. False if it was.

@@ -8,6 +8,7 @@ use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::multipart::Upload;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Multipart, OpenApi};
+use steno_shared::id::JobId;
 
 use super::Tag;
 use crate::auth::Caller;
@@ -96,16 +97,19 @@ impl Routes {
     /// without is cancelled.
     #[oai(path = "/v1/transcribe", method = "post", operation_id = "transcribe", tag = "Tag::Transcription")]
     async fn transcribe(&self, caller: Caller, app: Data<&App>, form: FormBody) -> Result<Reply, ApiError> {
+        let job = JobId::random();
         let submission = Submission {
+            job,
             caller: &caller,
             request_id: form.request_id,
             content_type: &form.content_type,
             content_length: form.content_length,
         };
         let body = form.body.into_bytes_stream().map_err(std::io::Error::other);
-        let accepted = submit::accept(&app, submission, body).await?;
-        let shape = Shape { format: accepted.options.format, labels: accepted.options.labels };
-        let waiting = Waiting::new(&app, accepted.job, &caller);
+        let mut waiting = Waiting::new(&app, job, &caller);
+        let accepted = submit::accept(&app, submission, body).await;
+        let options = accepted.inspect_err(|_| waiting.refused())?;
+        let shape = Shape { format: options.format, labels: options.labels };
         deliver::when_finished(waiting, shape).await
     }
 }

@@ -1,6 +1,6 @@
 //! One job: from samples to a transcript.
 //!
-//! [`transcribe`] leads through it: chunks as they are found, the language once, each chunk by [`chunk`], what
+//! [`transcribe()`] leads through it: chunks as they are found, the language once, each chunk by [`chunk`], what
 //! is done kept in a [`journal`], and all of it put together by [`assemble`].
 
 pub mod assemble;

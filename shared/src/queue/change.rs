@@ -60,6 +60,8 @@ async fn watch_connection(
     let mut connection =
         SqliteConnectOptions::new().filename(path).disable_statement_logging().connect().await?;
     let mut seen = data_version(&mut connection).await?;
+    // Whoever subscribed before this first look may have missed a change.
+    changes.send_modify(|count| *count += 1);
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -10,12 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use poem::Body;
+use steno_shared::account::{Shortage, Unit, credits};
+use steno_shared::error::{Failure, FailureCode};
 use steno_shared::failpoint;
 use steno_shared::id::JobId;
 use steno_shared::job::{Job, JobState};
+use steno_shared::store::Usage;
 use steno_shared::transcript::Transcript;
 use tokio::time::Instant;
 
+use crate::allowance::Allowance;
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
 use crate::options::Format;
@@ -41,7 +45,13 @@ pub(crate) struct Waiting {
 impl Waiting {
     pub(crate) fn new(app: &App, job: JobId, caller: &Caller) -> Self {
         let until = Instant::now() + app.settings.sync_max_wait.0;
-        Self { app: app.clone(), job, until, cancels: *caller == Caller::Anonymous, begun: false }
+        Self { app: app.clone(), job, until, cancels: caller.is_anonymous(), begun: false }
+    }
+
+    /// The request has a job, perhaps one that another request has made, which is then not this one's to cancel.
+    pub(crate) fn accepted(&mut self, job: JobId) {
+        self.cancels &= self.job == job;
+        self.job = job;
     }
 
     /// There will be no job.
@@ -91,16 +101,37 @@ impl Waiting {
     /// The failure of a job. One that the file is to blame for leaves no trace once the client is told: it was
     /// refused.
     async fn failed(&self, job: Job) -> ApiError {
-        let Some(failure) = job.failure else {
+        let Some(failure) = job.failure.clone() else {
             return ApiError::internal(&io::Error::other("a failed job without a reason"));
         };
-        if failure.code.is_the_callers() && !self.begun {
+        let error = if failure.code.is_a_shortage() {
+            self.shortage(&job, &failure).await
+        } else {
+            ApiError::from(failure.clone())
+        };
+        let refused = failure.code.is_the_callers() || failure.code.is_a_shortage();
+        if refused && !self.begun {
             if let Err(error) = submit::remove(&self.app, job.id).await {
                 tracing::warn!(?error, job.id = %job.id, "cannot remove a refused job");
             }
-            return failure.into();
+            return error;
         }
-        ApiError::from(failure).with_job(job.id)
+        error.with_job(job.id)
+    }
+
+    /// The account could not pay: what was needed, and what there is.
+    async fn shortage(&self, job: &Job, failure: &Failure) -> ApiError {
+        let usage = match self.app.store.usage(&job.account).await {
+            Ok(usage) => usage,
+            Err(error) => return error.into(),
+        };
+        let (unit, limit, used) = match failure.code {
+            FailureCode::NoCredits => (Unit::Credits, usage.credits.granted, &usage.credits),
+            _ => (Unit::Minutes, job.limits.minutes_per_month.map_or(0, u64::from), &usage.month),
+        };
+        let required = credits(job.duration.unwrap_or_default());
+        let shortage = Shortage { unit, required, available: used.left_of(limit), limit };
+        ApiError::shortage(&shortage, &usage)
     }
 }
 
@@ -110,6 +141,10 @@ impl Drop for Waiting {
             return;
         }
         let (app, id) = (self.app.clone(), self.job);
+        // Others may wait for the same job, by the same idempotency key.
+        if app.waiters.are_waiting_for(id) {
+            return;
+        }
         tokio::spawn(async move {
             tracing::info!(job.id = %id, "the client has left");
             let cancelled = match app.store.job(id).await {
@@ -144,7 +179,8 @@ pub(crate) async fn when_finished(mut waiting: Waiting, shape: Shape) -> Result<
     }
     waiting.begun = true;
     let job = app.store.job(waiting.job).await?.ok_or_else(ApiError::no_such_job)?;
-    Ok(shape.reply(&job, heartbeat(waiting, shape)))
+    let allowance = allowance(&app, &job).await?;
+    Ok(shape.reply(&job, &allowance, heartbeat(waiting, shape)))
 }
 
 /// A newline at once and every few seconds, then the transcript.
@@ -170,15 +206,38 @@ fn heartbeat(waiting: Waiting, shape: Shape) -> Body {
 
 /// The transcript of a completed job, as an answer.
 pub(crate) async fn transcript(app: &App, job: &Job, shape: Shape) -> Result<Reply, ApiError> {
-    let body = body(app, job, shape).await?;
-    Ok(shape.reply(job, Body::from_string(body)))
+    let allowance = allowance(app, job).await?;
+    let body = shape.render(stored(app, job).await?, &allowance);
+    Ok(shape.reply(job, &allowance, Body::from_string(body)))
 }
 
 async fn body(app: &App, job: &Job, shape: Shape) -> Result<String, ApiError> {
+    Ok(shape.render(stored(app, job).await?, &allowance(app, job).await?))
+}
+
+async fn stored(app: &App, job: &Job) -> Result<Transcript, ApiError> {
     let missing = || ApiError::internal(&io::Error::other("a completed job without a transcript"));
     let key = job.transcript.ok_or_else(missing)?;
     let bytes = app.objects.read(&key, MAX_TRANSCRIPT).await?;
-    let transcript: Transcript =
-        serde_json::from_slice(&bytes).map_err(|error| ApiError::internal(&error))?;
-    Ok(shape.render(transcript))
+    serde_json::from_slice(&bytes).map_err(|error| ApiError::internal(&error))
+}
+
+/// What the job costs, once its length is known, and what its account may still use.
+pub(crate) async fn allowance(app: &App, job: &Job) -> Result<Allowance, ApiError> {
+    let usage = app.store.usage(&job.account).await?;
+    let mut allowance = Allowance::of(&job.limits, &usage);
+    allowance.credits_used = job.duration.map(credits);
+    Ok(allowance)
+}
+
+/// The end of a dry run: the length of the audio and what it would cost. Nothing is left of it.
+pub(crate) async fn when_estimated(mut waiting: Waiting) -> Result<(Job, Usage), ApiError> {
+    let app = waiting.app.clone();
+    loop {
+        let Some(end) = waiting.end(app.settings.sync_hold.0).await else { continue };
+        let job = end?;
+        let usage = app.store.usage(&job.account).await?;
+        submit::remove(&app, job.id).await?;
+        return Ok((job, usage));
+    }
 }

@@ -5,11 +5,12 @@ use poem::{IntoResponse, Response};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object};
+use steno_shared::account::{Shortage, Unit};
 use steno_shared::error::{Failure, FailureCode};
 use steno_shared::id::JobId;
 use steno_shared::object::ObjectError;
 use steno_shared::queue::QueueError;
-use steno_shared::store::StoreError;
+use steno_shared::store::{StoreError, Usage};
 
 use crate::edge::ErrorBody;
 
@@ -28,6 +29,12 @@ pub(crate) struct ErrorDocument {
     /// The job in question, if there is one.
     #[oai(skip_serializing_if_is_none)]
     job_id: Option<String>,
+    /// The credits that are needed, with a 402.
+    #[oai(skip_serializing_if_is_none)]
+    required: Option<u64>,
+    /// The credits that there are, with a 402.
+    #[oai(skip_serializing_if_is_none)]
+    available: Option<u64>,
 }
 
 /// The causes that are the API's own; those of a failed job are [`FailureCode`]s.
@@ -43,10 +50,20 @@ pub(crate) enum Cause {
     UnknownModel,
     /// The key is malformed, unknown or revoked, or none was given where one is needed.
     InvalidKey,
+    /// The key is good, but not for this.
+    Forbidden,
     /// No such job, or not the caller's.
     NotFound,
     /// The job is not in a state for this.
     NotReady,
+    /// The audio that this needs is deleted.
+    AudioDeleted,
+    /// The idempotency key names another request.
+    OtherRequest,
+    /// As many jobs of the account run, or wait, as may.
+    TooManyJobs,
+    /// The caller sends too many requests.
+    RateLimited,
     /// The file is larger than the caller may send.
     FileTooLarge,
     /// No worker can take the job.
@@ -68,6 +85,8 @@ pub(crate) struct ApiError {
     message: String,
     job: Option<JobId>,
     retry_after: Option<u64>,
+    /// What is needed, and what there is.
+    amounts: Option<(u64, u64)>,
 }
 
 impl Cause {
@@ -78,14 +97,24 @@ impl Cause {
                 StatusCode::BAD_REQUEST
             }
             Self::InvalidKey => StatusCode::UNAUTHORIZED,
+            Self::Job(FailureCode::NoCredits) => StatusCode::PAYMENT_REQUIRED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::NotReady => StatusCode::CONFLICT,
-            Self::FileTooLarge | Self::Job(FailureCode::AudioTooLong) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotReady | Self::AudioDeleted => StatusCode::CONFLICT,
+            Self::FileTooLarge | Self::Job(FailureCode::AudioTooLong | FailureCode::FileTooLarge) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
+            Self::OtherRequest => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyJobs | Self::RateLimited | Self::Job(FailureCode::QuotaExceeded) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Job(
                 FailureCode::EmptyFile
                 | FailureCode::UnsupportedFormat
                 | FailureCode::NoAudio
-                | FailureCode::Undecodable,
+                | FailureCode::Undecodable
+                | FailureCode::UrlRefused
+                | FailureCode::UrlFailed,
             ) => StatusCode::BAD_REQUEST,
             Self::NoWorker
             | Self::QueueFull
@@ -107,8 +136,13 @@ impl Cause {
             Self::InvalidField => "invalid_field",
             Self::UnknownModel => "unknown_model",
             Self::InvalidKey => "invalid_key",
+            Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::NotReady => "not_ready",
+            Self::AudioDeleted => "audio_deleted",
+            Self::OtherRequest => "idempotency_mismatch",
+            Self::TooManyJobs => "too_many_jobs",
+            Self::RateLimited => "rate_limited",
             Self::FileTooLarge => "file_too_large",
             Self::NoWorker => "no_worker",
             Self::QueueFull => "queue_full",
@@ -122,8 +156,8 @@ impl Cause {
 impl ApiError {
     /// A refusal with its sentence.
     pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
-        let retry_after = (cause.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
-        Self { cause, message: message.into(), job: None, retry_after }
+        let again = matches!(cause.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        Self { cause, message: message.into(), job: None, retry_after: again.then_some(5), amounts: None }
     }
 
     /// A field with a value that it cannot have.
@@ -134,6 +168,17 @@ impl ApiError {
     /// No such job, for this caller.
     pub(crate) fn no_such_job() -> Self {
         Self::new(Cause::NotFound, "no such job")
+    }
+
+    /// A limit of the account does not leave what is needed.
+    pub(crate) fn shortage(shortage: &Shortage, usage: &Usage) -> Self {
+        let error = Self::from(shortage.failure());
+        let until = |end: i64| usize::try_from(end - usage.now).unwrap_or(0).div_ceil(1000) as u64;
+        match shortage.unit {
+            Unit::Credits => Self { amounts: Some((shortage.required, shortage.available)), ..error },
+            Unit::Minutes => error.retry_after(until(usage.month_ends)),
+            Unit::Transcriptions => error.retry_after(until(usage.day_ends)),
+        }
     }
 
     /// The server's own fault. The cause is logged here, once; the client gets a fixed text.
@@ -207,7 +252,10 @@ impl IntoResponse for ApiError {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             // Sending the same again cannot help; some clients would.
-            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
+            StatusCode::BAD_REQUEST | StatusCode::PAYMENT_REQUIRED | StatusCode::PAYLOAD_TOO_LARGE => {
+                headers.insert("x-should-retry", HeaderValue::from_static("false"));
+            }
+            StatusCode::TOO_MANY_REQUESTS if self.cause == Cause::Job(FailureCode::QuotaExceeded) => {
                 headers.insert("x-should-retry", HeaderValue::from_static("false"));
             }
             _ => {}
@@ -220,7 +268,13 @@ impl IntoResponse for ApiError {
                 }
             }
         }
-        let body = ErrorBody { error: self.message, code: self.cause.code().to_owned(), job_id };
+        let body = ErrorBody {
+            error: self.message,
+            code: self.cause.code().to_owned(),
+            job_id,
+            required: self.amounts.map(|(required, _)| required),
+            available: self.amounts.map(|(_, available)| available),
+        };
         response.extensions_mut().insert(body);
         response
     }
@@ -243,11 +297,15 @@ impl From<ApiError> for poem::Error {
 const DOCUMENTED: &[(u16, &str)] = &[
     (400, "The request or the file is at fault; the sentence says what to change."),
     (401, "The API key is malformed, unknown or revoked, or one is needed."),
+    (402, "The account has not the credits that the audio costs."),
+    (403, "The API key is good, but not for this."),
     (404, "There is no such thing, or it is not the caller's."),
     (405, "This address does not take this method."),
     (408, "The request body stopped arriving."),
     (409, "The job is not in a state for this."),
     (413, "The file is larger, or its audio longer, than this server accepts."),
+    (422, "The idempotency key was used for another request."),
+    (429, "A limit of the account is reached. `Retry-After` says when to try again."),
     (500, "The server's own fault. `request_id` names the request in its log."),
     (503, "No worker can take the job just now. `Retry-After` says when to try again."),
 ];
@@ -269,7 +327,7 @@ impl ApiResponse for ApiError {
                 content_type: "application/json",
                 schema: ErrorDocument::schema_ref(),
             }],
-            headers: if *status == 503 { vec![retry_after()] } else { vec![] },
+            headers: if [429, 503].contains(status) { vec![retry_after()] } else { vec![] },
         };
         MetaResponses { responses: DOCUMENTED.iter().map(response).collect() }
     }

@@ -31,7 +31,8 @@ const MAX_MISTAKE: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Form {
     pub(crate) options: TranscribeOptions,
-    pub(crate) file: SpooledFile,
+    /// None if a URL was given in its place.
+    pub(crate) file: Option<SpooledFile>,
 }
 
 /// A file that lies in the object store in all but name: it exists once its writer is finished.
@@ -115,12 +116,15 @@ impl Receiver<'_> {
                 name => skip(&mut field, name).await?,
             }
         }
-        let missing = || {
-            let message =
-                "the form has no file: send it in a part named \"file\"; with curl: -F file=@recording.mp3";
-            ApiError::new(Cause::MissingFile, message)
-        };
-        Ok(Form { options, file: file.ok_or_else(missing)? })
+        match (&file, &options.url) {
+            (None, None) => {
+                let message = "the form has no file: send it in a part named \"file\"; with curl: \
+                               -F file=@recording.mp3";
+                Err(ApiError::new(Cause::MissingFile, message))
+            }
+            (Some(_), Some(_)) => Err(ApiError::field("send a file or a url, not both")),
+            _ => Ok(Form { options, file }),
+        }
     }
 
     async fn spool(&self, field: &mut Field<'_>, arrived: &Arrived) -> Result<SpooledFile, ApiError> {

@@ -3,16 +3,21 @@
 //! Belongs here: whatever speaks to clients and operators. Does not belong here: decoding, engines, and the
 //! workers' crates, which are processes of their own.
 
+pub mod address;
+mod allowance;
 mod auth;
+mod body;
 pub mod cli;
 mod deliver;
 pub mod edge;
 mod error;
+mod estimate;
 mod form;
 mod fresh;
 pub mod migrate;
 pub mod openapi;
 mod options;
+mod rates;
 mod readiness;
 mod registry;
 mod reply;

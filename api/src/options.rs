@@ -8,6 +8,8 @@ use crate::error::ApiError;
 /// More speakers cannot be told apart.
 const MAX_SPEAKERS: u8 = 32;
 
+const MAX_URL: usize = 2048;
+
 /// The written form of a transcript.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -34,6 +36,12 @@ pub(crate) struct TranscribeOptions {
     pub(crate) speakers: u8,
     pub(crate) format: Format,
     pub(crate) labels: SpeakerLabels,
+    /// Where the media is, in place of a file.
+    pub(crate) url: Option<String>,
+    /// Whom to tell of the job's end.
+    pub(crate) webhook_url: Option<String>,
+    /// Only say what it would cost.
+    pub(crate) dry_run: bool,
 }
 
 impl Default for TranscribeOptions {
@@ -45,6 +53,9 @@ impl Default for TranscribeOptions {
             speakers: 0,
             format: Format::default(),
             labels: SpeakerLabels::Auto,
+            url: None,
+            webhook_url: None,
+            dry_run: false,
         }
     }
 }
@@ -52,7 +63,18 @@ impl Default for TranscribeOptions {
 impl TranscribeOptions {
     /// Whether a field of this name means something here.
     pub(crate) fn knows(name: &str) -> bool {
-        matches!(name, "model" | "language" | "diarize" | "speakers" | "response_format" | "speaker_labels")
+        matches!(
+            name,
+            "model"
+                | "language"
+                | "diarize"
+                | "speakers"
+                | "response_format"
+                | "speaker_labels"
+                | "url"
+                | "webhook_url"
+                | "dry_run"
+        )
     }
 
     /// Takes the value of a field; of a repeated field, the last counts.
@@ -68,6 +90,9 @@ impl TranscribeOptions {
             "speakers" => self.speakers = speakers(value)?,
             "response_format" => self.format = value.parse()?,
             "speaker_labels" => self.labels = labels(value)?,
+            "url" => self.url = url(name, value)?,
+            "webhook_url" => self.webhook_url = url(name, value)?,
+            "dry_run" => self.dry_run = boolean(name, value)?,
             _ => {}
         }
         Ok(())
@@ -102,6 +127,19 @@ fn speakers(value: &str) -> Result<u8, ApiError> {
             shown(value)
         ))
     })
+}
+
+/// Where exactly it leads is looked at later.
+fn url(name: &str, value: &str) -> Result<Option<String>, ApiError> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let lower = value.to_ascii_lowercase();
+    if value.len() > MAX_URL || !(lower.starts_with("http://") || lower.starts_with("https://")) {
+        let message = format!("{name} must be an http or https URL of at most {MAX_URL} characters");
+        return Err(ApiError::field(message));
+    }
+    Ok(Some(value.to_owned()))
 }
 
 fn labels(value: &str) -> Result<SpeakerLabels, ApiError> {

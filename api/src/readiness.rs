@@ -50,7 +50,7 @@ async fn look(app: &App) -> Vec<String> {
         problems.push("the registry of workers cannot be read".to_owned());
         return problems;
     };
-    for lane in Lane::ALL.iter().filter(|lane| !workers.has(**lane)) {
+    for lane in Lane::NEEDED.iter().filter(|lane| !workers.has(**lane)) {
         problems.push(format!("no {lane} worker is running; start steno-{lane}"));
     }
     if workers.has(Lane::Transcribe) && workers.models().is_empty() {

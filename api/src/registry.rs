@@ -103,7 +103,7 @@ impl Workers {
 
     /// A lane that a transcription needs and in which nobody works.
     pub(crate) fn missing_lane(&self) -> Option<Lane> {
-        Lane::ALL.iter().copied().find(|lane| !self.has(*lane))
+        Lane::NEEDED.iter().copied().find(|lane| !self.has(*lane))
     }
 
     /// Whether somebody works in the lane.

@@ -10,6 +10,7 @@ use poem_openapi::{ApiResponse, Object};
 use steno_shared::job::Job;
 use steno_shared::transcript::{self, SpeakerLabels, Transcript};
 
+use crate::allowance::Allowance;
 use crate::options::Format;
 
 /// A transcript.
@@ -36,6 +37,20 @@ pub(crate) struct TranscriptDocument {
     transcribed_seconds: f64,
     /// Whatever there is to know about this result. Nothing is left out without one.
     warnings: Vec<WarningDocument>,
+    /// What it cost.
+    #[oai(skip_serializing_if_is_none)]
+    usage: Option<UsageDocument>,
+}
+
+/// What a transcription cost.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "TranscriptUsage")]
+pub(crate) struct UsageDocument {
+    /// One for each minute of audio, rounded up.
+    credits_used: u64,
+    /// Credits of the account, or minutes of its month, that are left; absent without a limit.
+    #[oai(skip_serializing_if_is_none)]
+    credits_remaining: Option<u64>,
 }
 
 /// A stretch of speech.
@@ -105,6 +120,7 @@ impl From<Transcript> for TranscriptDocument {
             speech_seconds: transcript.speech_seconds.as_seconds(),
             transcribed_seconds: transcript.transcribed_seconds.as_seconds(),
             warnings: transcript.warnings.into_iter().map(Into::into).collect(),
+            usage: None,
         }
     }
 }
@@ -161,9 +177,15 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// The body.
-    pub(crate) fn render(self, transcript: Transcript) -> String {
+    pub(crate) fn render(self, transcript: Transcript, allowance: &Allowance) -> String {
         match self.format {
-            Format::Json => TranscriptDocument::from(transcript).to_json_string(),
+            Format::Json => {
+                let usage = allowance.credits_used.map(|credits_used| UsageDocument {
+                    credits_used,
+                    credits_remaining: allowance.credits_remaining,
+                });
+                TranscriptDocument { usage, ..TranscriptDocument::from(transcript) }.to_json_string()
+            }
             Format::Text => transcript::text(&transcript, self.labels),
             Format::Srt => transcript::srt(&transcript, self.labels),
             Format::Vtt => transcript::vtt(&transcript, self.labels),
@@ -171,7 +193,7 @@ impl Shape {
     }
 
     /// An answer of this form, for `job`.
-    pub(crate) fn reply(self, job: &Job, body: Body) -> Reply {
+    pub(crate) fn reply(self, job: &Job, allowance: &Allowance, body: Body) -> Reply {
         let (content_type, extension) = match self.format {
             Format::Json => ("application/json", None),
             Format::Text => ("text/plain; charset=utf-8", Some("txt")),
@@ -180,6 +202,7 @@ impl Shape {
         };
         let mut response = Response::builder().content_type(content_type).body(body);
         let headers = response.headers_mut();
+        allowance.write(headers);
         let id = job.id.to_string();
         let mut set = |name: header::HeaderName, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -226,7 +249,7 @@ fn disposition(file_name: Option<&str>, extension: &str) -> String {
 
 /// A response that carries a transcript in one of its forms.
 #[derive(Debug)]
-pub(crate) struct Reply(Response);
+pub(crate) struct Reply(pub(crate) Response);
 
 impl poem::IntoResponse for Reply {
     fn into_response(self) -> Response {
@@ -251,7 +274,12 @@ impl ApiResponse for Reply {
                 status: Some(200),
                 status_range: None,
                 content: vec![json, text("text/plain"), text("application/x-subrip"), text("text/vtt")],
-                headers: vec![header("X-Job-Id", "The job's id."), header("Location", "The job's address.")],
+                headers: vec![
+                    header("X-Job-Id", "The job's id."),
+                    header("Location", "The job's address."),
+                    header("X-Credits-Used", "What the transcription costs, once its length is known."),
+                    header("X-Credits-Remaining", "Credits, or minutes of the month, that are left."),
+                ],
             }],
         }
     }

@@ -1,12 +1,13 @@
 //! The API as a process: listening, sweeping, stopping.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use steno_shared::settings::Common;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::edge::{self, Limits};
-use crate::settings::{ApiSettings, ServeSettings};
+use crate::settings::{Anonymous, ApiSettings, ServeSettings};
 use crate::{App, endpoint, sweep};
 
 /// Runs the API until a signal stops it.
@@ -16,6 +17,7 @@ use crate::{App, endpoint, sweep};
 pub async fn run(settings: &ServeSettings) -> anyhow::Result<()> {
     let stop = stop_at_signals()?;
     let app = App::open(&settings.common, &settings.api, stop).await?;
+    refuse_open_door(&app, &settings.common).await?;
     let listener = listen(&settings.api).await?;
     serve(app, listener).await;
     Ok(())
@@ -30,6 +32,25 @@ pub async fn listen(settings: &ApiSettings) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; is another program using the port? --port chooses another")
     })
+}
+
+/// Refuses to listen where others can reach it while nobody has said who may call: without a key that only its
+/// owner knows, or the explicit wish to serve everybody, all would be refused anyway.
+///
+/// # Errors
+/// With the commands that mend it.
+pub async fn refuse_open_door(app: &App, common: &Common) -> anyhow::Result<()> {
+    let (address, api) = (app.settings.address(), &app.settings);
+    let decided = address.ip().is_loopback() || api.anonymous == Anonymous::On;
+    if decided || app.store.has_keys().await? {
+        return Ok(());
+    }
+    bail!(
+        "{address} can be reached by others, and there is no API key yet; make one: \
+         steno keys create --tier unlimited --data {}\nor serve everybody, within the limits of the tier \
+         anonymous: --anonymous on",
+        common.data.display()
+    )
 }
 
 /// Serves until the app's stop token is cancelled.

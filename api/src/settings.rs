@@ -1,10 +1,13 @@
 //! The settings of the API.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use steno_shared::account::Tiers;
 use steno_shared::catalog::{Aliases, ModelId};
 use steno_shared::settings::{Bytes, Common, Span};
+
+use crate::address::TrustedProxies;
 
 /// Who may call without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -14,6 +17,17 @@ pub enum Anonymous {
     /// Everybody.
     On,
     /// Nobody.
+    Off,
+}
+
+/// Whether callers without a key have the limits of the tier `anonymous`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AnonymousLimits {
+    /// Unless they call from this machine, on a server bound to a loopback address.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
     Off,
 }
 
@@ -31,6 +45,18 @@ pub struct ApiSettings {
     /// Whether callers without a key are served
     #[arg(long, env = "STENO_ANONYMOUS", value_name = "WHEN", default_value = "auto")]
     pub anonymous: Anonymous,
+
+    /// Whether callers without a key have the limits of the tier `anonymous`
+    #[arg(long, env = "STENO_ANONYMOUS_LIMITS", value_name = "WHEN", default_value = "auto")]
+    pub anonymous_limits: AnonymousLimits,
+
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas
+    #[arg(long, env = "STENO_TRUSTED_PROXIES", value_name = "LIST", default_value = "")]
+    pub trusted_proxies: TrustedProxies,
+
+    /// JSON file of tiers, added to the built-in ones (anonymous, free, paid, unlimited) or replacing them
+    #[arg(long, env = "STENO_TIERS", value_name = "FILE")]
+    pub tiers: Option<PathBuf>,
 
     /// Largest file, inclusive
     #[arg(long, env = "STENO_MAX_FILE", value_name = "BYTES", default_value = "2GiB")]
@@ -72,9 +98,21 @@ pub struct ApiSettings {
     #[arg(long, env = "STENO_SYNC_MAX_WAIT", value_name = "TIME", default_value = "2h")]
     pub sync_max_wait: Span,
 
+    /// How long the audio of a completed job is kept, for running stages again
+    #[arg(long, env = "STENO_KEEP_AUDIO", value_name = "TIME", default_value = "0s")]
+    pub keep_audio: Span,
+
+    /// How long finished jobs are kept, with their transcripts; for ever unless set
+    #[arg(long, env = "STENO_KEEP_JOBS", value_name = "TIME")]
+    pub keep_jobs: Option<Span>,
+
     /// How long the audio of a failed job is kept for another try
     #[arg(long, env = "STENO_KEEP_FAILED", value_name = "TIME", default_value = "24h")]
     pub keep_failed: Span,
+
+    /// How often what is past its time is removed
+    #[arg(long, env = "STENO_SWEEP_EVERY", value_name = "TIME", default_value = "10m")]
+    pub sweep_every: Span,
 
     /// Age from which an object that no job names, such as a killed process leaves, is removed
     #[arg(long, env = "STENO_SWEEP_AGE", value_name = "TIME", default_value = "1h")]
@@ -100,6 +138,27 @@ impl ApiSettings {
             Anonymous::Off => false,
             Anonymous::Auto => self.bind.ip().is_loopback(),
         }
+    }
+
+    /// Whether a caller without a key, from this address, has limits.
+    #[must_use]
+    pub fn limits_anonymous(&self, address: IpAddr) -> bool {
+        match self.anonymous_limits {
+            AnonymousLimits::On => true,
+            AnonymousLimits::Off => false,
+            AnonymousLimits::Auto => !(self.bind.ip().is_loopback() && address.is_loopback()),
+        }
+    }
+
+    /// The tiers: the built-in ones and those of the file.
+    ///
+    /// # Errors
+    /// A sentence, if the file cannot be read.
+    pub fn read_tiers(&self) -> Result<Tiers, String> {
+        let Some(path) = &self.tiers else { return Tiers::with("{}").map_err(|error| error.to_string()) };
+        let named = |error: &dyn std::fmt::Display| format!("--tiers {}: {error}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+        Tiers::with(&text).map_err(|error| named(&error))
     }
 
     /// The model for requests that name none, if one is set.

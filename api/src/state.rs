@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use poem::Request;
+use steno_shared::account::Tiers;
+use steno_shared::key::ApiKey;
 use steno_shared::object::ObjectStore;
 use steno_shared::queue::{ChangeFeed, Queue};
 use steno_shared::settings::DatabaseUrl;
@@ -11,6 +13,7 @@ use steno_shared::{object, settings::Common};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
+use crate::rates::Rates;
 use crate::readiness::Readiness;
 use crate::registry::Registry;
 use crate::settings::ApiSettings;
@@ -26,6 +29,10 @@ pub struct App {
     pub(crate) registry: Registry,
     pub(crate) waiters: Waiters,
     pub(crate) readiness: Readiness,
+    pub(crate) tiers: Arc<Tiers>,
+    pub(crate) rates: Rates,
+    /// Keeps the addresses of callers from being guessed from their hashes.
+    pub(crate) address_secret: Arc<str>,
     /// Cancelled when the server is being stopped.
     pub(crate) stop: CancellationToken,
 }
@@ -44,7 +51,12 @@ impl App {
         let objects = object::open(&common.objects_url()).await.context("cannot open the object store")?;
         let DatabaseUrl::Sqlite(path) = &database;
         let default_model = api.default_model().map_err(anyhow::Error::msg)?;
+        let tiers = api.read_tiers().map_err(anyhow::Error::msg)?;
+        let address_secret = store.secret("address", ApiKey::random().reveal()).await?;
         Ok(Self {
+            tiers: Arc::new(tiers),
+            rates: Rates::default(),
+            address_secret: address_secret.into(),
             settings: Arc::new(api.clone()),
             registry: Registry::new(store.clone(), default_model),
             waiters: Waiters::new(store.clone(), ChangeFeed::of_sqlite(path)),

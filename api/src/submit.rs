@@ -1,82 +1,255 @@
-//! From a form to a job, and a job's end by its caller's hand.
+//! From a request to a job, and a job's end by its caller's hand.
 
 use bytes::Bytes;
 use futures::Stream;
+use sha2::{Digest, Sha256};
+use steno_shared::account::Tier;
 use steno_shared::failpoint;
 use steno_shared::id::JobId;
-use steno_shared::job::{Job, JobOptions, Lane, NewJob, Priority, Upload};
+use steno_shared::job::{
+    Admission, Idempotency, Job, JobOptions, Lane, NewJob, Priority, Refusal, Source, Upload,
+};
 use steno_shared::object::ObjectKey;
 use steno_shared::store::Removed;
 
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
-use crate::form::Receiver;
+use crate::form::{Form, Receiver};
 use crate::options::TranscribeOptions;
 use crate::state::App;
 
-/// A form on its way in.
-#[derive(Debug)]
+/// A request for a job.
+#[derive(Debug, Clone)]
 pub(crate) struct Submission<'a> {
     /// The id of the job that will be.
     pub(crate) job: JobId,
     pub(crate) caller: &'a Caller,
+    pub(crate) priority: Priority,
     pub(crate) request_id: String,
-    pub(crate) content_type: &'a str,
-    pub(crate) content_length: Option<u64>,
+    pub(crate) idempotency_key: Option<String>,
 }
 
-/// Receives a form and makes a job of it, which is not lost any more; what was asked for. Nothing is left of a
-/// form that is refused.
+/// A body on its way in.
+#[derive(Debug)]
+pub(crate) struct Incoming<'a, S> {
+    pub(crate) content_type: &'a str,
+    pub(crate) content_length: Option<u64>,
+    pub(crate) stream: S,
+}
+
+/// Media that is to become a job.
+#[derive(Debug)]
+pub(crate) struct Media {
+    pub(crate) source: Source,
+    pub(crate) file_name: Option<String>,
+}
+
+/// A job that is not lost any more.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Not always the new one: the same request may have made one before.
+    pub(crate) job: JobId,
+    pub(crate) options: TranscribeOptions,
+}
+
+/// Receives a form and makes a job of it. Nothing is left of a form that is refused.
 pub(crate) async fn accept<S>(
     app: &App,
-    submission: Submission<'_>,
-    body: S,
-) -> Result<TranscribeOptions, ApiError>
+    submission: &Submission<'_>,
+    incoming: Incoming<'_, S>,
+) -> Result<Accepted, ApiError>
 where
     S: Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static,
 {
+    let key = ObjectKey::upload(submission.job);
+    let max_file = submission.caller.max_file(app);
+    let receiver = Receiver { objects: &*app.objects, key, max_file };
+    receiver.expect(incoming.content_length).await?;
+    expect(app, submission).await?;
+    let Form { options, file } = receiver.receive(incoming.content_type, incoming.stream).await?;
+    let Some(file) = file else { return of_url(app, submission, options).await };
+    // A model that there is not is told before the file is kept.
+    app.registry.resolve(&options.model, &app.settings.model_aliases).await?;
+    failpoint::hit("api.spooled", file.name.as_deref()).await;
+    let stored = file.writer.finish().await?;
+    failpoint::hit("api.stored", file.name.as_deref()).await;
+    let source = Source::Upload(Upload { key, bytes: stored.bytes, sha256: stored.sha256 });
+    create(app, submission, options, Media { source, file_name: file.name }).await
+}
+
+/// Makes a job of the URL in the options.
+pub(crate) async fn of_url(
+    app: &App,
+    submission: &Submission<'_>,
+    options: TranscribeOptions,
+) -> Result<Accepted, ApiError> {
+    let Some(url) = options.url.clone() else {
+        let message = "there is no url; send one, or the file as a form";
+        return Err(ApiError::new(Cause::MissingFile, message));
+    };
+    create(app, submission, options, Media { source: Source::Url(url), file_name: None }).await
+}
+
+/// Refuses, before anything is sent, what would be refused in the end.
+pub(crate) async fn expect(app: &App, submission: &Submission<'_>) -> Result<(), ApiError> {
+    let caller = submission.caller;
     if app.stop.is_cancelled() {
         return Err(ApiError::new(Cause::Stopping, "the server is being stopped; try again shortly"));
     }
-    let job = submission.job;
-    let key = ObjectKey::upload(job);
-    let receiver = Receiver { objects: &*app.objects, key, max_file: app.settings.max_file.0 };
-    receiver.expect(submission.content_length).await?;
     app.registry.require_workers().await?;
     if app.store.queue_is_full(app.settings.queue_limit).await? {
         let message = "too many jobs are waiting already; try again later";
         return Err(ApiError::new(Cause::QueueFull, message).retry_after(30));
     }
-    let form = receiver.receive(submission.content_type, body).await?;
-    let model = app.registry.resolve(&form.options.model, &app.settings.model_aliases).await?;
+    if caller.limits == Tier::default() {
+        return Ok(());
+    }
+    // A request that was made before takes nothing more.
+    if let Some(key) = &submission.idempotency_key
+        && app.store.knows_idempotency_key(caller.account(), key).await?
+    {
+        return Ok(());
+    }
+    let usage = app.store.usage(caller.account()).await?;
+    if let Some(shortage) = usage.shortage(&caller.limits) {
+        return Err(ApiError::shortage(&shortage, &usage));
+    }
+    match (submission.priority, caller.limits.concurrent, caller.limits.queued) {
+        (Priority::Interactive, Some(limit), _) if usage.running >= limit => Err(too_many_running(limit)),
+        (Priority::Batch, _, Some(limit)) if usage.queued >= limit => Err(too_many_waiting(limit)),
+        _ => Ok(()),
+    }
+}
 
-    failpoint::hit("api.spooled", form.file.name.as_deref()).await;
-    let stored = form.file.writer.finish().await?;
-    failpoint::hit("api.stored", form.file.name.as_deref()).await;
-    let new = NewJob {
-        id: job,
-        account: submission.caller.account().to_owned(),
-        priority: Priority::Interactive,
-        options: JobOptions {
-            model: model.id.clone(),
-            language: form.options.language,
-            diarize: form.options.diarize,
-            speakers: form.options.speakers,
-        },
-        file_name: form.file.name,
-        upload: Upload { key, bytes: stored.bytes, sha256: stored.sha256 },
-        request_id: submission.request_id,
+/// Makes a job of media that is stored, or of a URL. Of media that is refused, or that a job has already, nothing
+/// is left.
+pub(crate) async fn create(
+    app: &App,
+    submission: &Submission<'_>,
+    options: TranscribeOptions,
+    media: Media,
+) -> Result<Accepted, ApiError> {
+    let lane = match media.source {
+        Source::Upload(_) => Lane::Intake,
+        Source::Url(_) => Lane::Fetch,
     };
-    if let Err(error) = app.store.create_job(&new).await {
-        remove_object(app, &key).await;
-        return Err(error.into());
+    let (id, upload) = (submission.job, upload_of(&media));
+    let admitted = admit(app, submission, &options, media).await;
+    if !matches!(admitted, Ok(Admission::Created))
+        && let Some(upload) = upload
+    {
+        remove_object(app, &upload).await;
     }
-    failpoint::hit("api.created", new.file_name.as_deref()).await;
-    if let Err(error) = app.queue.wake(Lane::Intake, job).await {
-        tracing::warn!(error = %error, job.id = %job, "cannot wake a worker; its slow poll finds the job");
+    match admitted? {
+        Admission::Created => {}
+        Admission::Existing(job) => {
+            tracing::info!(job.id = %job, "the same request has a job already");
+            return Ok(Accepted { job, options });
+        }
+        Admission::Refused(refusal) => return Err(refused(app, submission.caller, refusal).await),
     }
-    tracing::info!(job.id = %job, upload.bytes = new.upload.bytes, model = %model.id, "job accepted");
-    Ok(form.options)
+    if let Err(error) = app.queue.wake(lane, id).await {
+        tracing::warn!(error = %error, job.id = %id, "cannot wake a worker; its slow poll finds the job");
+    }
+    tracing::info!(job.id = %id, lane = %lane, "job accepted");
+    Ok(Accepted { job: id, options })
+}
+
+fn upload_of(media: &Media) -> Option<ObjectKey> {
+    match &media.source {
+        Source::Upload(upload) => Some(upload.key),
+        Source::Url(_) => None,
+    }
+}
+
+async fn admit(
+    app: &App,
+    submission: &Submission<'_>,
+    options: &TranscribeOptions,
+    media: Media,
+) -> Result<Admission, ApiError> {
+    let model = app.registry.resolve(&options.model, &app.settings.model_aliases).await?;
+    let caller = submission.caller;
+    let resolved = JobOptions {
+        model: model.id.clone(),
+        language: options.language,
+        diarize: options.diarize,
+        speakers: options.speakers,
+        keep_audio: !app.settings.keep_audio.0.is_zero() && !options.dry_run,
+        dry_run: options.dry_run,
+    };
+    let webhook = webhook(app, caller, options).await?;
+    let digest = digest(&resolved, &media.source, options)?;
+    let new = NewJob {
+        id: submission.job,
+        account: caller.account().clone(),
+        limits: Tier {
+            max_file: Some(steno_shared::settings::Bytes(caller.max_file(app))),
+            ..caller.limits.clone()
+        },
+        priority: submission.priority,
+        options: resolved,
+        file_name: media.file_name,
+        source: media.source,
+        request_id: submission.request_id.clone(),
+        webhook,
+        idempotency: submission.idempotency_key.clone().map(|key| Idempotency { key, digest }),
+    };
+    let admission = app.store.create_job(&new).await?;
+    if admission == Admission::Created {
+        failpoint::hit("api.created", new.file_name.as_deref()).await;
+    }
+    Ok(admission)
+}
+
+/// The webhook that the request names.
+#[expect(clippy::unused_async, reason = "the next commit registers it")]
+async fn webhook(_: &App, caller: &Caller, options: &TranscribeOptions) -> Result<Option<String>, ApiError> {
+    if options.webhook_url.is_none() {
+        return Ok(None);
+    }
+    caller.require_key()?;
+    Ok(None)
+}
+
+/// What the request asks for, as a hash: the media by its content.
+fn digest(resolved: &JobOptions, source: &Source, options: &TranscribeOptions) -> Result<String, ApiError> {
+    let media = match source {
+        Source::Upload(upload) => &upload.sha256,
+        Source::Url(url) => url,
+    };
+    let asked = serde_json::to_string(&(resolved, media, &options.webhook_url));
+    let asked = asked.map_err(|error| ApiError::internal(&error))?;
+    Ok(Sha256::digest(asked).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+async fn refused(app: &App, caller: &Caller, refusal: Refusal) -> ApiError {
+    match refusal {
+        Refusal::Concurrent(limit) => too_many_running(limit),
+        Refusal::Queued(limit) => too_many_waiting(limit),
+        Refusal::OtherRequest => {
+            let message = "this Idempotency-Key was used for another file or other options; use a new one";
+            ApiError::new(Cause::OtherRequest, message)
+        }
+        Refusal::Shortage(shortage) => match app.store.usage(caller.account()).await {
+            Ok(usage) => ApiError::shortage(&shortage, &usage),
+            Err(error) => error.into(),
+        },
+    }
+}
+
+fn too_many_running(limit: u32) -> ApiError {
+    let message = format!(
+        "{limit} of your transcriptions run already, as many as may at once; wait for one, or send this one to \
+         POST /v1/jobs, where it waits for its turn"
+    );
+    ApiError::new(Cause::TooManyJobs, message)
+}
+
+fn too_many_waiting(limit: u32) -> ApiError {
+    let message =
+        format!("{limit} of your jobs wait already, as many as may; try again when some have begun");
+    ApiError::new(Cause::TooManyJobs, message).retry_after(30)
 }
 
 /// Removes the upload that a client may have left before there was a job.

@@ -1,18 +1,24 @@
-//! The sweeper: what killed processes left in the object store, and audio past its retention.
+//! The sweeper: what killed processes left in the object store, and audio, jobs and idempotency keys past their
+//! retention.
 
 use std::time::Duration;
 
 use steno_shared::object::{ObjectKey, ObjectKind};
+use steno_shared::store::Retention;
+use tokio::time::MissedTickBehavior;
 
 use crate::App;
 use crate::error::ApiError;
+use crate::submit;
 
-const PERIOD: Duration = Duration::from_secs(600);
 const PAGE: usize = 500;
+/// How long the same request is known to be the same.
+const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
-/// Sweeps at the start and every ten minutes.
+/// Sweeps at the start and as often as the settings say.
 pub(crate) async fn run(app: App) {
-    let mut ticks = tokio::time::interval(PERIOD);
+    let mut ticks = tokio::time::interval(app.settings.sweep_every.0.max(Duration::from_millis(100)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         // An error was logged where it was wrapped.
@@ -26,11 +32,19 @@ async fn sweep(app: &App) -> Result<(), ApiError> {
     for kind in ObjectKind::ALL {
         orphans += sweep_kind(app, kind).await?;
     }
-    let audio = app.store.forget_failed_audio(app.settings.keep_failed.0).await?;
+    let kept = Retention { completed: app.settings.keep_audio.0, failed: app.settings.keep_failed.0 };
+    let audio = app.store.forget_old_audio(kept).await?;
     for key in &audio {
         app.objects.remove(key).await?;
     }
+    if let Some(kept) = app.settings.keep_jobs {
+        for job in app.store.jobs_finished_before(kept.0).await? {
+            submit::remove(app, job).await?;
+        }
+    }
+    app.store.forget_idempotency_keys(IDEMPOTENCY).await?;
     app.store.forget_dead_workers().await?;
+    app.rates.forget_quiet();
     if staged + orphans + audio.len() > 0 {
         tracing::info!(staged, orphans, audio = audio.len(), "objects swept");
     }

@@ -41,6 +41,11 @@ impl Waiters {
         end.flatten()
     }
 
+    /// Whether anybody waits for the job at the moment.
+    pub(crate) fn are_waiting_for(&self, job: JobId) -> bool {
+        self.lock().get(&job).is_some_and(|sender| sender.receiver_count() > 0)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, watch::Sender<Option<End>>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

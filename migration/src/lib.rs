@@ -5,6 +5,7 @@
 use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_create_jobs;
+mod m20261121_000002_add_accounts;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -13,6 +14,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_create_jobs::Migration)]
+        vec![
+            Box::new(m20261121_000001_create_jobs::Migration),
+            Box::new(m20261121_000002_add_accounts::Migration),
+        ]
     }
 }

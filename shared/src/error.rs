@@ -24,6 +24,16 @@ pub enum FailureCode {
     Undecodable,
     /// The decoded audio is longer than this server accepts.
     AudioTooLong,
+    /// The file at the URL is larger than the account may send.
+    FileTooLarge,
+    /// The URL leads where this server does not go.
+    UrlRefused,
+    /// The server at the URL did not give the file.
+    UrlFailed,
+    /// The account has not the credits that the audio costs.
+    NoCredits,
+    /// The account has not the minutes that the audio takes.
+    QuotaExceeded,
     /// The model asked for is not installed on any worker.
     ModelNotInstalled,
     /// No room left on the server's disk.
@@ -43,6 +53,11 @@ impl FailureCode {
         (Self::NoAudio, "no_audio"),
         (Self::Undecodable, "undecodable"),
         (Self::AudioTooLong, "audio_too_long"),
+        (Self::FileTooLarge, "file_too_large"),
+        (Self::UrlRefused, "url_refused"),
+        (Self::UrlFailed, "url_failed"),
+        (Self::NoCredits, "no_credits"),
+        (Self::QuotaExceeded, "quota_exceeded"),
         (Self::ModelNotInstalled, "model_not_installed"),
         (Self::OutOfSpace, "out_of_space"),
         (Self::WorkerLost, "worker_lost"),
@@ -66,7 +81,15 @@ impl FailureCode {
                 | Self::NoAudio
                 | Self::Undecodable
                 | Self::AudioTooLong
+                | Self::FileTooLarge
+                | Self::UrlRefused
         )
+    }
+
+    /// True if the account's limits are at fault: the same file is welcome when there is room again.
+    #[must_use]
+    pub fn is_a_shortage(self) -> bool {
+        matches!(self, Self::NoCredits | Self::QuotaExceeded)
     }
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::{AccountId, Shortage, Tier};
 use crate::catalog::ModelId;
 use crate::error::{Failure, FailureCode};
 use crate::id::{JobId, WorkerId};
@@ -92,6 +93,8 @@ spelled! {
 spelled! {
     /// One step of a job.
     StageKind {
+        /// What is at a URL to an upload.
+        Fetch = "fetch",
         /// Media to 16 kHz samples.
         Intake = "intake",
         /// Samples to a transcript.
@@ -102,6 +105,8 @@ spelled! {
 spelled! {
     /// A named queue with its workers.
     Lane {
+        /// Downloads from other people's servers.
+        Fetch = "fetch",
         /// Decoding: no engine, no GPU.
         Intake = "intake",
         /// Speech to text.
@@ -109,11 +114,17 @@ spelled! {
     }
 }
 
+impl Lane {
+    /// The lanes without whose workers nothing is transcribed.
+    pub const NEEDED: &'static [Self] = &[Self::Intake, Self::Transcribe];
+}
+
 impl StageKind {
     /// The lane whose workers run this stage.
     #[must_use]
     pub fn lane(self) -> Lane {
         match self {
+            Self::Fetch => Lane::Fetch,
             Self::Intake => Lane::Intake,
             Self::Transcribe => Lane::Transcribe,
         }
@@ -153,6 +164,17 @@ pub struct JobOptions {
     pub diarize: bool,
     /// Expected speakers, target and ceiling; 0 = find out.
     pub speakers: u8,
+    /// Keep media and samples when the job is completed.
+    #[serde(skip_serializing_if = "is_false")]
+    pub keep_audio: bool,
+    /// End after intake, with the length of the audio as the result.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dry_run: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A job about to be created, with the stage that begins it.
@@ -160,25 +182,71 @@ pub struct JobOptions {
 pub struct NewJob {
     /// Chosen by the caller of the store, since the upload is stored under it beforehand.
     pub id: JobId,
-    /// Whose job it is: a key id, or [`ANONYMOUS`].
-    pub account: String,
+    /// Whose job it is.
+    pub account: AccountId,
+    /// What the account may use.
+    pub limits: Tier,
     /// Who goes first.
     pub priority: Priority,
     /// What was asked for.
     pub options: JobOptions,
     /// The name the client gave its file, for naming downloads. Never used as a path.
     pub file_name: Option<String>,
-    /// The stored media.
-    pub upload: Upload,
+    /// Where the media is.
+    pub source: Source,
     /// The request that made it, for following one request through the logs.
     pub request_id: String,
+    /// The webhook that is told of its end, beside those of the account.
+    pub webhook: Option<String>,
+    /// The request's `Idempotency-Key`.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Where a job's media is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// In the object store.
+    Upload(Upload),
+    /// Still to be fetched from there.
+    Url(String),
+}
+
+/// A name for a request: the same name with the same content is the same job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The client's name for it.
+    pub key: String,
+    /// What the request asks for, as a hash.
+    pub digest: String,
+}
+
+/// What became of the wish to create a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// It is created.
+    Created,
+    /// There is one already: of the same idempotency key, or for the same upload and still under way. The new
+    /// upload is the caller's to remove.
+    Existing(JobId),
+    /// It is not created, and the upload is the caller's to remove.
+    Refused(Refusal),
+}
+
+/// Why a job is not created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// As many of the account's jobs run or are waited on as may.
+    Concurrent(u32),
+    /// As many of the account's jobs wait for their turn as may.
+    Queued(u32),
+    /// A limit of the account's is used up.
+    Shortage(Shortage),
+    /// The idempotency key names another request.
+    OtherRequest,
 }
 
 /// How often a stage is tried before its job fails.
 pub const MAX_ATTEMPTS: u32 = 3;
-
-/// The account of everybody without a key.
-pub const ANONYMOUS: &str = "anonymous";
 
 /// A spooled file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,13 +265,17 @@ pub struct Job {
     /// Its name.
     pub id: JobId,
     /// Whose job it is.
-    pub account: String,
+    pub account: AccountId,
+    /// What the account may use.
+    pub limits: Tier,
     /// Where it stands.
     pub state: JobState,
     /// What was asked for.
     pub options: JobOptions,
     /// The name the client gave its file.
     pub file_name: Option<String>,
+    /// Where its media was fetched from.
+    pub source_url: Option<String>,
     /// The media, until it is deleted.
     pub upload: Option<ObjectKey>,
     /// The samples, once intake is done and until they are deleted.
@@ -218,6 +290,8 @@ pub struct Job {
     pub failure: Option<Failure>,
     /// The request that made it.
     pub request_id: String,
+    /// How often it was run again, so that a new run writes no object of an older one.
+    pub runs: u32,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// When its first stage was claimed.

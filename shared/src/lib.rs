@@ -4,6 +4,7 @@
 //! Belongs here: types that cross a process boundary and the traits behind which storage is chosen.
 //! Does not belong here: an HTTP server, an engine, anything only one executable needs.
 
+pub mod account;
 pub mod catalog;
 pub mod error;
 pub mod failpoint;

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use steno_shared::account::{AccountId, UNLIMITED_TIER};
 use steno_shared::job::Lane;
+use steno_shared::key::ApiKey;
 use steno_shared::object::{DirStore, ObjectKind, ObjectStore};
 use steno_shared::queue::Queue;
 use steno_shared::settings::{DatabaseUrl, QueueUrl};
-use steno_shared::store::Store;
+use steno_shared::store::{NewKey, Owner, Store};
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -200,14 +202,23 @@ impl World {
         Client::new(self.port)
     }
 
-    /// A client with a key of its own.
+    /// A client with a key, and an account without limits, of its own.
     ///
     /// # Panics
     /// If the key cannot be made.
     pub async fn keyed_client(&self) -> Client {
-        let key = steno_shared::key::ApiKey::random();
-        self.store().await.add_key(&key, "test").await.unwrap();
-        self.client().with_key(key.reveal())
+        self.client_of_tier(UNLIMITED_TIER).await.0
+    }
+
+    /// A client with a key, and an account of this tier, of its own.
+    ///
+    /// # Panics
+    /// If the key cannot be made.
+    pub async fn client_of_tier(&self, tier: &str) -> (Client, AccountId) {
+        let key = ApiKey::random();
+        let new = NewKey { label: "test".into(), owner: Owner::New(tier.into()), admin: false };
+        let record = self.store().await.add_key(&key, &new).await.unwrap().unwrap();
+        (self.client().with_key(key.reveal()), record.account)
     }
 
     /// The port of the API.

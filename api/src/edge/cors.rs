@@ -9,7 +9,8 @@ use hyper::{Method, StatusCode};
 use poem::Response;
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Content-Disposition, Location, Retry-After, X-Job-Id, X-Request-Id, X-Credits-Used, X-Credits-Remaining",
+    "Content-Disposition, Location, Retry-After, X-Job-Id, X-Request-Id, X-Credits-Used, X-Credits-Remaining, \
+     RateLimit, RateLimit-Policy",
 );
 
 /// The answer to a preflight request; `None` for any other.

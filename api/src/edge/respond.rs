@@ -31,6 +31,12 @@ pub struct ErrorBody {
     /// The job in question, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
+    /// What is needed of what is short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required: Option<u64>,
+    /// What there is of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -141,6 +147,8 @@ pub(crate) fn error(status: StatusCode, message: &str, code: &str) -> Response {
         error: message.to_owned(),
         code: code.to_owned(),
         job_id: None,
+        required: None,
+        available: None,
     });
     response
 }

@@ -6,10 +6,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use steno_shared::account::UNLIMITED_TIER;
 use steno_shared::key::ApiKey;
-use steno_shared::store::Store;
+use steno_shared::store::{NewKey, Owner, Store};
 
-/// Makes the first key, unless there is one.
+/// Makes the first key, which has no limits, unless there is one.
 pub(super) async fn make_first(store: &Store, file: &Path) -> anyhow::Result<Option<ApiKey>> {
     if store.has_keys().await? {
         return Ok(None);
@@ -25,6 +26,7 @@ pub(super) async fn make_first(store: &Store, file: &Path) -> anyhow::Result<Opt
     writeln!(out, "{}", key.reveal())?;
     out.sync_all()?;
     std::fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))?;
-    store.add_key(&key, "first key").await?;
+    let new = NewKey { label: "first key".into(), owner: Owner::New(UNLIMITED_TIER.into()), admin: false };
+    store.add_key(&key, &new).await?;
     Ok(Some(key))
 }

@@ -45,6 +45,7 @@ pub async fn run(settings: &UpSettings) -> anyhow::Result<()> {
         ));
         console.line(&format!("         {}", key.reveal()));
     }
+    serve::refuse_open_door(&app, common).await?;
     let children = Children::start(&[Lane::Intake, Lane::Transcribe], common)?;
     let server = tokio::spawn(serve::serve(app.clone(), listener));
 

@@ -1,14 +1,13 @@
-//! Jobs from the caller's side: create, read, cancel, remove.
+//! Jobs from the caller's side: read, cancel, remove.
 
 use std::collections::HashMap;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{job, stage};
-use super::stages::Turn;
 use super::{Store, StoreError, during, unreadable};
 use crate::id::JobId;
-use crate::job::{Job, JobState, Lane, NewJob, Stage, StageKind};
+use crate::job::{Job, JobState, Lane, Stage};
 
 /// What became of the wish to remove a job.
 #[derive(Debug)]
@@ -22,38 +21,6 @@ pub enum Removed {
 }
 
 impl Store {
-    /// Creates a job with its first stage, intake. When this returns, the job is not lost any more.
-    ///
-    /// # Errors
-    /// If the rows cannot be written; then there is no job.
-    pub async fn create_job(&self, new: &NewJob) -> Result<(), StoreError> {
-        let writing = self.write("create a job").await?;
-        let now = self.now();
-        let job = self.statement(
-            format!(
-                "INSERT INTO job (id, account, state, options, file_name, upload_key, upload_bytes, \
-                 upload_sha256, warnings, request_id, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '[]', $9, {now})"
-            ),
-            [
-                new.id.to_string().into(),
-                new.account.clone().into(),
-                JobState::Queued.as_str().into(),
-                serde_json::to_string(&new.options).map_err(unreadable)?.into(),
-                new.file_name.clone().into(),
-                new.upload.key.to_string().into(),
-                new.upload.bytes.cast_signed().into(),
-                new.upload.sha256.clone().into(),
-                new.request_id.clone().into(),
-            ],
-        );
-        writing.transaction.execute_raw(job).await.map_err(during("create a job"))?;
-        let turn = Turn { account: new.account.clone(), priority: new.priority.rank(), model: None };
-        let first = self.insert_stage(new.id, StageKind::Intake, &turn);
-        writing.transaction.execute_raw(first).await.map_err(during("create a stage"))?;
-        writing.commit("create a job").await
-    }
-
     /// One job.
     ///
     /// # Errors
@@ -153,6 +120,8 @@ impl Store {
         );
         writing.transaction.execute_raw(stages).await.map_err(during("cancel stages"))?;
         self.remove_chunks(&writing, id).await?;
+        self.release(&writing, id).await?;
+        self.announce(&writing, id).await?;
         writing.commit("cancel a job").await?;
         Ok(true)
     }

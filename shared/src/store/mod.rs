@@ -3,12 +3,18 @@
 //! Entity types and SQL stay in here. Times are milliseconds since 1970 by the database's clock, so that
 //! leases do not depend on the clocks of the machines that hold them.
 
+mod admit;
 mod chunks;
+mod deliveries;
 mod entity;
+mod finish;
 mod jobs;
 mod keys;
+mod list;
+mod retry;
 mod stages;
 mod sweep;
+mod usage;
 pub mod workers;
 
 use std::sync::Arc;
@@ -22,8 +28,14 @@ use sea_orm::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use chunks::ChunkRecord;
+pub use finish::{FetchOutput, IntakeEnd, IntakeOutput};
 pub use jobs::Removed;
-pub use stages::{Beat, IntakeOutput, Reaped};
+pub use keys::{AccountRecord, KeyRecord, NewKey, Owner};
+pub use list::{Cursor, JobFilter, JobPage};
+pub use retry::Retried;
+pub use stages::{Beat, Reaped};
+pub use sweep::Retention;
+pub use usage::{Usage, Used};
 
 use crate::settings::DatabaseUrl;
 

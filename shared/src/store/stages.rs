@@ -1,4 +1,4 @@
-//! Stages from the workers' side: claim, beat, finish, fail, hand back, reap.
+//! Stages from the workers' side: claim, beat, reap. How they end is in [`super::finish`].
 //!
 //! Whoever claims a stage holds a lease, renewed by every beat. All that is written under a claim is fenced by
 //! its owner and attempt, so a worker that lost its lease can no longer write.
@@ -8,14 +8,11 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, EntityTrait, Statement, Value};
 
 use super::entity::job;
-use super::{Store, StoreError, Writing, column, during, unreadable};
+use super::{Store, StoreError, column, during, unreadable};
 use crate::catalog::ModelId;
 use crate::error::{Failure, FailureCode};
 use crate::id::{JobId, WorkerId};
-use crate::job::{Claim, Job, Lane, MAX_ATTEMPTS, Progress, Setback, StageKind, StageState};
-use crate::object::ObjectKey;
-use crate::time::Millis;
-use crate::transcript::Warning;
+use crate::job::{Claim, Job, Lane, MAX_ATTEMPTS, Progress, StageKind, StageState};
 
 /// What the database says to a worker's beat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +25,6 @@ pub enum Beat {
     Lost,
 }
 
-/// What intake found out and stored.
-#[derive(Debug, Clone)]
-pub struct IntakeOutput {
-    /// Where the samples are.
-    pub samples: ObjectKey,
-    /// The exact length of the audio.
-    pub duration: Millis,
-    /// What the caller should know about the media.
-    pub warnings: Vec<Warning>,
-}
-
 /// A stage whose lease ran out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reaped {
@@ -49,9 +35,10 @@ pub struct Reaped {
 }
 
 /// The condition that a claim is still the current one, for parameters $1 to $4.
-const HELD: &str = "job_id = $1 AND kind = $2 AND owner = $3 AND attempts = $4 AND state = 'running'";
+pub(super) const HELD: &str =
+    "job_id = $1 AND kind = $2 AND owner = $3 AND attempts = $4 AND state = 'running'";
 
-fn held(claim: &Claim) -> [Value; 4] {
+pub(super) fn held(claim: &Claim) -> [Value; 4] {
     [
         claim.job.to_string().into(),
         claim.stage.as_str().into(),
@@ -62,7 +49,8 @@ fn held(claim: &Claim) -> [Value; 4] {
 
 impl Store {
     /// Takes the best queued stage of a lane: interactive before batch, then the account with the fewest stages
-    /// running, then the oldest. With `models`, only stages that want one of them. The attempt is counted here,
+    /// running, then the oldest. The jobs of an account that has as many in flight as it may wait; those that
+    /// somebody waits on were counted when they were created. With `models`, only stages that want one of them. The attempt is counted here,
     /// so that a job which kills its worker uses up its attempts too. A worker runs one stage at a time that is
     /// at its last attempt: so those that were lost beside such a job do not fail with it.
     ///
@@ -94,13 +82,19 @@ impl Store {
         let claim = self.statement(
             format!(
                 "UPDATE stage SET state = 'running', attempts = attempts + 1, owner = $1, \
-                 lease_until = {now} + $2, started_at = {now}, done_ms = 0 \
+                 lease_until = {now} + $2, started_at = {now}, \
+                 done_ms = CASE kind WHEN 'transcribe' THEN done_ms ELSE 0 END \
                  WHERE state = 'queued' AND (job_id, kind) = (\
-                   SELECT s.job_id, s.kind FROM stage s LEFT JOIN (\
+                   SELECT s.job_id, s.kind FROM stage s JOIN job j ON j.id = s.job_id LEFT JOIN (\
                      SELECT account, COUNT(*) AS running FROM stage \
                      WHERE lane = $3 AND state = 'running' GROUP BY account\
-                   ) r ON r.account = s.account \
+                   ) r ON r.account = s.account LEFT JOIN (\
+                     SELECT account, COUNT(*) AS jobs FROM job \
+                     WHERE state = 'processing' OR (state = 'queued' AND priority > 0) GROUP BY account\
+                   ) f ON f.account = s.account \
                    WHERE s.lane = $3 AND s.state = 'queued' AND s.run_at <= {now} {wanted} \
+                   AND (j.concurrent IS NULL OR j.state = 'processing' OR j.priority > 0 \
+                     OR COALESCE(f.jobs, 0) < j.concurrent) \
                    AND (s.attempts < $4 - 1 OR NOT EXISTS (SELECT 1 FROM stage l \
                      WHERE l.owner = $1 AND l.state = 'running' AND l.attempts >= $4)) \
                    ORDER BY s.priority DESC, COALESCE(r.running, 0), s.created_at, s.job_id LIMIT 1\
@@ -143,7 +137,7 @@ impl Store {
         row.map(|row| row.is_some()).map_err(during("look for queued stages"))
     }
 
-    /// Renews the lease, stores the progress and learns whether to go on, in one statement.
+    /// Renews the lease, stores the progress, which never goes back, and learns whether to go on, in one statement.
     ///
     /// # Errors
     /// If the row cannot be written: the lease may run out.
@@ -154,7 +148,8 @@ impl Store {
         values.push(progress.total.map(|total| total.0.cast_signed()).into());
         let now = self.now();
         let sql = format!(
-            "UPDATE stage SET lease_until = {now} + $5, done_ms = $6, total_ms = $7 WHERE {HELD} RETURNING cancel"
+            "UPDATE stage SET lease_until = {now} + $5, done_ms = CASE WHEN done_ms > $6 THEN done_ms ELSE $6 END, \
+             total_ms = COALESCE($7, total_ms) WHERE {HELD} RETURNING cancel"
         );
         let _turn = self.writer.acquire().await.map_err(unreadable)?;
         let row =
@@ -164,153 +159,6 @@ impl Store {
             Some(row) if column::<bool>(&row, "cancel")? => Beat::Cancelled,
             Some(_) => Beat::Held,
         })
-    }
-
-    /// Ends intake with its output and queues the transcription. False if the claim was lost or the job
-    /// cancelled: then nothing was written, and the samples are the caller's to remove.
-    ///
-    /// # Errors
-    /// If the rows cannot be written; then none was.
-    pub async fn finish_intake(&self, claim: &Claim, output: &IntakeOutput) -> Result<bool, StoreError> {
-        let writing = self.write("finish intake").await?;
-        let Some(turn) = self.end_stage(&writing, claim, StageState::Done, None).await? else {
-            return Ok(false);
-        };
-        let sql = "UPDATE job SET samples_key = $2, duration_ms = $3, warnings = $4 \
-                   WHERE id = $1 AND state = 'processing' RETURNING options";
-        let values = [
-            claim.job.to_string().into(),
-            output.samples.to_string().into(),
-            output.duration.0.cast_signed().into(),
-            serde_json::to_string(&output.warnings).map_err(unreadable)?.into(),
-        ];
-        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
-        let Some(row) = row.map_err(during("store the output of intake"))? else { return Ok(false) };
-        let options: crate::job::JobOptions =
-            serde_json::from_str(&column::<String>(&row, "options")?).map_err(unreadable)?;
-        let turn = Turn { model: Some(options.model), ..turn };
-        let next = self.insert_stage(claim.job, StageKind::Transcribe, &turn);
-        writing.transaction.execute_raw(next).await.map_err(during("queue the transcription"))?;
-        writing.commit("finish intake").await?;
-        Ok(true)
-    }
-
-    /// Ends a transcription, and the job with it. The media and the samples of the job are the caller's to
-    /// remove. False if the claim was lost or the job cancelled: then nothing was written, and the transcript
-    /// is the caller's to remove.
-    ///
-    /// # Errors
-    /// If the rows cannot be written; then none was.
-    pub async fn finish_transcribe(&self, claim: &Claim, transcript: &ObjectKey) -> Result<bool, StoreError> {
-        let writing = self.write("finish a transcription").await?;
-        if self.end_stage(&writing, claim, StageState::Done, None).await?.is_none() {
-            return Ok(false);
-        }
-        let now = self.now();
-        let sql = format!(
-            "UPDATE job SET state = 'completed', finished_at = {now}, transcript_key = $2, \
-             upload_key = NULL, samples_key = NULL WHERE id = $1 AND state = 'processing'"
-        );
-        let values = [claim.job.to_string().into(), transcript.to_string().into()];
-        let finished = writing.transaction.execute_raw(self.statement(sql, values)).await;
-        if finished.map_err(during("complete a job"))?.rows_affected() == 0 {
-            return Ok(false);
-        }
-        self.remove_chunks(&writing, claim.job).await?;
-        writing.commit("finish a transcription").await?;
-        Ok(true)
-    }
-
-    /// Ends an attempt that has no result. Returns where the stage stands now, or `None` if the claim was lost
-    /// already. If the caller's file is at fault, the job's media is the worker's to remove.
-    ///
-    /// # Errors
-    /// If the rows cannot be written.
-    pub async fn set_back(&self, claim: &Claim, setback: &Setback) -> Result<Option<StageState>, StoreError> {
-        let writing = self.write("end an attempt").await?;
-        let (failure, last) = match setback {
-            Setback::Final(failure) => (Some(failure), true),
-            Setback::Retry(failure) => (Some(failure), claim.attempt >= MAX_ATTEMPTS),
-            Setback::HandBack => (None, false),
-        };
-        let cancelled = self.is_cancelled(&writing, claim).await?;
-        let state = match (cancelled, last) {
-            (true, _) => StageState::Cancelled,
-            (false, true) => StageState::Failed,
-            (false, false) => StageState::Queued,
-        };
-        let ended = self.end_stage(&writing, claim, state, failure.map(|failure| &failure.message)).await?;
-        if ended.is_none() {
-            return Ok(None);
-        }
-        match (state, failure) {
-            (StageState::Failed, Some(failure)) => self.fail_job(&writing, claim.job, failure).await?,
-            (StageState::Queued, _) => self.requeue(&writing, claim, failure.is_some()).await?,
-            _ => {}
-        }
-        writing.commit("end an attempt").await?;
-        Ok(Some(state))
-    }
-
-    async fn is_cancelled(&self, writing: &Writing<'_>, claim: &Claim) -> Result<bool, StoreError> {
-        let sql = format!("SELECT cancel FROM stage WHERE {HELD}");
-        let row = writing.transaction.query_one_raw(self.statement(sql, held(claim))).await;
-        row.map_err(during("read a stage"))?.map_or(Ok(false), |row| column(&row, "cancel"))
-    }
-
-    /// Back into the queue: after a failure later each time, after a hand-back at once and uncounted.
-    async fn requeue(&self, writing: &Writing<'_>, claim: &Claim, failed: bool) -> Result<(), StoreError> {
-        let wait = if failed { backoff(claim.attempt) } else { Duration::ZERO };
-        let sql = format!(
-            "UPDATE stage SET attempts = attempts - $3, run_at = {} + $4, finished_at = NULL \
-             WHERE job_id = $1 AND kind = $2",
-            self.now()
-        );
-        let values = [
-            claim.job.to_string().into(),
-            claim.stage.as_str().into(),
-            i32::from(!failed).into(),
-            (wait.as_millis() as i64).into(),
-        ];
-        let requeued = writing.transaction.execute_raw(self.statement(sql, values)).await;
-        requeued.map(|_| ()).map_err(during("queue a stage again"))
-    }
-
-    async fn fail_job(&self, writing: &Writing<'_>, job: JobId, failure: &Failure) -> Result<(), StoreError> {
-        // A file that cannot be read is of no use for another try.
-        let forget =
-            if failure.code.is_the_callers() { ", upload_key = NULL, samples_key = NULL" } else { "" };
-        let sql = format!(
-            "UPDATE job SET state = 'failed', finished_at = {}, error_code = $2, error = $3{forget} \
-             WHERE id = $1 AND state = 'processing'",
-            self.now()
-        );
-        let values = [job.to_string().into(), failure.code.as_str().into(), failure.message.clone().into()];
-        let failed = writing.transaction.execute_raw(self.statement(sql, values)).await;
-        failed.map(|_| ()).map_err(during("fail a job"))
-    }
-
-    /// Gives up the lease and sets the state, if the claim still holds.
-    async fn end_stage(
-        &self,
-        writing: &Writing<'_>,
-        claim: &Claim,
-        state: StageState,
-        error: Option<&String>,
-    ) -> Result<Option<Turn>, StoreError> {
-        let mut values = held(claim).to_vec();
-        values.extend([state.as_str().into(), error.cloned().into()]);
-        let sql = format!(
-            "UPDATE stage SET state = $5, error = $6, owner = NULL, lease_until = NULL, finished_at = {} \
-             WHERE {HELD} RETURNING account, priority",
-            self.now()
-        );
-        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
-        let row = row.map_err(during("end a stage"))?;
-        let turn = |row| {
-            Ok(Turn { account: column(&row, "account")?, priority: column(&row, "priority")?, model: None })
-        };
-        row.map(turn).transpose()
     }
 
     /// Ends the attempts whose lease ran out: back into the queue, or, after the last attempt, the job fails.
@@ -349,13 +197,17 @@ impl Store {
         Ok(reaped)
     }
 
-    /// The statement that queues a stage of a job.
+    /// The statement that queues a stage of a job, for the first time or again.
     pub(super) fn insert_stage(&self, job: JobId, kind: StageKind, turn: &Turn) -> Statement {
         let now = self.now();
         self.statement(
             format!(
                 "INSERT INTO stage (job_id, kind, lane, state, account, model, priority, attempts, cancel, \
-                 run_at, done_ms, created_at) VALUES ($1, $2, $3, 'queued', $4, $5, $6, 0, FALSE, {now}, 0, {now})"
+                 run_at, done_ms, created_at) VALUES ($1, $2, $3, 'queued', $4, $5, $6, 0, FALSE, {now}, 0, {now}) \
+                 ON CONFLICT (job_id, kind) DO UPDATE SET state = 'queued', model = excluded.model, \
+                 priority = excluded.priority, attempts = 0, cancel = FALSE, owner = NULL, lease_until = NULL, \
+                 run_at = excluded.run_at, done_ms = 0, total_ms = NULL, error = NULL, \
+                 created_at = excluded.created_at, started_at = NULL, finished_at = NULL"
             ),
             [
                 job.to_string().into(),
@@ -375,9 +227,4 @@ pub(super) struct Turn {
     pub(super) account: String,
     pub(super) priority: i32,
     pub(super) model: Option<ModelId>,
-}
-
-/// One second after the first failure, twice as long after each further one.
-fn backoff(attempt: u32) -> Duration {
-    Duration::from_secs(1 << attempt.saturating_sub(1).min(6))
 }

@@ -7,7 +7,17 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use super::entity::job;
 use super::{Store, StoreError, column, during, unreadable};
+use crate::id::JobId;
 use crate::object::ObjectKey;
+
+/// How long the audio of jobs is kept after their end.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Of completed and cancelled ones.
+    pub completed: Duration,
+    /// Of failed ones, for another try.
+    pub failed: Duration,
+}
 
 impl Store {
     /// Those of `keys` that no job's row names: they can be removed.
@@ -26,19 +36,20 @@ impl Store {
         Ok(keys.iter().filter(|key| !named.contains(&key.to_string())).copied().collect())
     }
 
-    /// Forgets the audio, and the chunks, of jobs that failed longer than `retention` ago, and returns the objects that are the
-    /// caller's to remove.
+    /// Forgets the audio, and the chunks, of jobs that ended longer ago than `kept` says, and returns the objects
+    /// that are the caller's to remove.
     ///
     /// # Errors
     /// If the rows cannot be written.
-    pub async fn forget_failed_audio(&self, retention: Duration) -> Result<Vec<ObjectKey>, StoreError> {
+    pub async fn forget_old_audio(&self, kept: Retention) -> Result<Vec<ObjectKey>, StoreError> {
         let writing = self.write("forget old audio").await?;
+        let now = self.now();
         let old = format!(
-            "state = 'failed' AND finished_at < {} - $1 \
-             AND (upload_key IS NOT NULL OR samples_key IS NOT NULL)",
-            self.now()
+            "(upload_key IS NOT NULL OR samples_key IS NOT NULL) \
+             AND ((state = 'failed' AND finished_at < {now} - $1) \
+               OR (state IN ('completed', 'cancelled') AND finished_at < {now} - $2))"
         );
-        let values = [(retention.as_millis() as i64).into()];
+        let values = [(kept.failed.as_millis() as i64).into(), (kept.completed.as_millis() as i64).into()];
         let select = format!("SELECT upload_key, samples_key FROM job WHERE {old}");
         let rows = writing.transaction.query_all_raw(self.statement(select, values.clone())).await;
         let mut keys = Vec::new();
@@ -60,5 +71,31 @@ impl Store {
         forgotten.map_err(during("forget old audio"))?;
         writing.commit("forget old audio").await?;
         Ok(keys)
+    }
+
+    /// Some of the jobs that ended longer than `kept` ago.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn jobs_finished_before(&self, kept: Duration) -> Result<Vec<JobId>, StoreError> {
+        let sql = format!(
+            "SELECT id FROM job WHERE state IN ('completed', 'failed', 'cancelled') \
+             AND finished_at < {} - $1 ORDER BY finished_at LIMIT 1000",
+            self.now()
+        );
+        let rows = self.db.query_all_raw(self.statement(sql, [(kept.as_millis() as i64).into()])).await;
+        let rows = rows.map_err(during("look for old jobs"))?;
+        rows.iter().map(|row| column::<String>(row, "id")?.parse().map_err(unreadable)).collect()
+    }
+
+    /// Forgets the idempotency keys that are older than `kept`.
+    ///
+    /// # Errors
+    /// If the rows cannot be removed.
+    pub async fn forget_idempotency_keys(&self, kept: Duration) -> Result<(), StoreError> {
+        let sql = format!("DELETE FROM idempotency WHERE created_at < {} - $1", self.now());
+        let _turn = self.writer.acquire().await.map_err(unreadable)?;
+        let forgotten = self.db.execute_raw(self.statement(sql, [(kept.as_millis() as i64).into()])).await;
+        forgotten.map(|_| ()).map_err(during("forget idempotency keys"))
     }
 }

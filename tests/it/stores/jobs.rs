@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use steno_shared::account::AccountId;
 use steno_shared::catalog::ModelId;
 use steno_shared::error::FailureCode;
 use steno_shared::id::{JobId, WorkerId};
@@ -9,7 +10,7 @@ use steno_shared::job::{JobState, Lane, Priority, Setback};
 use steno_shared::key::ApiKey;
 use steno_shared::object::ObjectKey;
 use steno_shared::store::workers::{Device, WorkerModel, WorkerRecord};
-use steno_shared::store::{ChunkRecord, Removed};
+use steno_shared::store::{ChunkRecord, NewKey, Owner, Removed, Retention};
 
 use super::Fixture;
 
@@ -88,10 +89,30 @@ async fn only_issued_keys_are_accepted() {
     let store = &world.store;
     assert!(!store.has_keys().await.unwrap());
     let (issued, other) = (ApiKey::random(), ApiKey::random());
-    store.add_key(&issued, "test").await.unwrap();
+    let new = NewKey { label: "test".into(), owner: Owner::New("free".into()), admin: false };
+    let record = store.add_key(&issued, &new).await.unwrap().unwrap();
+    assert_eq!((record.tier.as_str(), record.admin, record.id.as_str()), ("free", false, issued.id()));
     assert!(store.has_keys().await.unwrap());
-    assert!(store.accepts_key(&issued).await.unwrap());
-    assert!(!store.accepts_key(&other).await.unwrap());
+    assert_eq!(store.key(&issued).await.unwrap(), Some(record.clone()));
+    assert_eq!(store.key(&other).await.unwrap(), None);
+
+    // Another key of the same account, which outlives the first.
+    let of_account = |account: &AccountId| NewKey { owner: Owner::Account(account.clone()), ..new.clone() };
+    let second = store.add_key(&other, &of_account(&record.account)).await.unwrap().unwrap();
+    assert_eq!(second.account, record.account);
+    assert!(store.set_tier(&record.account, "paid").await.unwrap());
+    assert!(store.revoke_key(issued.id()).await.unwrap() && store.revoke_key(issued.id()).await.unwrap());
+    assert_eq!(store.key(&issued).await.unwrap(), None);
+    assert_eq!(store.key(&other).await.unwrap().unwrap().tier, "paid");
+    assert_eq!(store.keys().await.unwrap().len(), 2);
+    assert_eq!(store.accounts().await.unwrap().len(), 1);
+
+    assert!(!store.revoke_key("0000000000").await.unwrap());
+    let nobody = AccountId::random();
+    assert!(!store.set_tier(&nobody, "paid").await.unwrap());
+    assert_eq!(store.add_key(&ApiKey::random(), &of_account(&nobody)).await.unwrap(), None);
+    assert!(store.revoke_key(other.id()).await.unwrap());
+    assert!(!store.has_keys().await.unwrap());
 }
 
 #[tokio::test]
@@ -114,9 +135,10 @@ async fn the_audio_of_a_failed_job_is_forgotten_after_its_time() {
     let worker = WorkerId("w".to_owned());
     let (claim, _) = store.claim(Lane::Intake, &worker, LEASE, None).await.unwrap().unwrap();
     store.set_back(&claim, &Setback::give_up(FailureCode::Internal, "x")).await.unwrap();
-    assert!(store.forget_failed_audio(Duration::from_secs(3600)).await.unwrap().is_empty());
+    let kept = |failed| Retention { completed: Duration::ZERO, failed };
+    assert!(store.forget_old_audio(kept(Duration::from_secs(3600))).await.unwrap().is_empty());
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(store.forget_failed_audio(Duration::ZERO).await.unwrap(), [ObjectKey::upload(id)]);
-    assert!(store.forget_failed_audio(Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(store.forget_old_audio(kept(Duration::ZERO)).await.unwrap(), [ObjectKey::upload(id)]);
+    assert!(store.forget_old_audio(kept(Duration::ZERO)).await.unwrap().is_empty());
     assert_eq!(store.job(id).await.unwrap().unwrap().upload, None);
 }

@@ -7,9 +7,10 @@ mod stages;
 
 use sea_orm_migration::MigratorTrait;
 use steno_migration::Migrator;
+use steno_shared::account::{AccountId, Tier};
 use steno_shared::catalog::ModelId;
 use steno_shared::id::JobId;
-use steno_shared::job::{JobOptions, NewJob, Priority, Upload};
+use steno_shared::job::{Admission, JobOptions, NewJob, Priority, Source, Upload};
 use steno_shared::object::ObjectKey;
 use steno_shared::settings::DatabaseUrl;
 use steno_shared::store::Store;
@@ -31,19 +32,27 @@ impl Fixture {
         Self { store, url, _folder: folder }
     }
 
-    /// Creates a job and returns its id.
+    /// Creates a job of an account without limits and returns its id.
     async fn job(&self, account: &str, priority: Priority) -> JobId {
-        let id = JobId::random();
-        let new = NewJob {
-            id,
-            account: account.to_owned(),
-            priority,
-            options: JobOptions { model: ModelId::from("mini"), ..JobOptions::default() },
-            file_name: Some("a.wav".to_owned()),
-            upload: Upload { key: ObjectKey::upload(id), bytes: 1, sha256: String::new() },
-            request_id: "test".to_owned(),
-        };
-        self.store.create_job(&new).await.unwrap();
-        id
+        let new = NewJob { priority, ..new_job(account) };
+        assert_eq!(self.store.create_job(&new).await.unwrap(), Admission::Created);
+        new.id
+    }
+}
+
+/// A job about to be created, for an account without limits.
+fn new_job(account: &str) -> NewJob {
+    let id = JobId::random();
+    NewJob {
+        id,
+        account: AccountId::of_row(account),
+        limits: Tier::default(),
+        priority: Priority::Batch,
+        options: JobOptions { model: ModelId::from("mini"), ..JobOptions::default() },
+        file_name: Some("a.wav".to_owned()),
+        source: Source::Upload(Upload { key: ObjectKey::upload(id), bytes: 1, sha256: String::new() }),
+        request_id: "test".to_owned(),
+        webhook: None,
+        idempotency: None,
     }
 }

@@ -8,7 +8,7 @@ use steno_shared::error::FailureCode;
 use steno_shared::id::WorkerId;
 use steno_shared::job::{Claim, JobState, Lane, MAX_ATTEMPTS, Priority, Progress, Setback, StageState};
 use steno_shared::object::ObjectKey;
-use steno_shared::store::{Beat, IntakeOutput, Store};
+use steno_shared::store::{Beat, IntakeEnd, IntakeOutput, Store};
 use steno_shared::time::Millis;
 use steno_tests::wait;
 
@@ -56,7 +56,7 @@ async fn a_worker_gets_only_stages_for_models_that_it_has() {
     let world = Fixture::new().await;
     world.job("a", Priority::Batch).await;
     let intake = claim(&world.store, LEASE).await.unwrap();
-    assert!(world.store.finish_intake(&intake, &output(&intake)).await.unwrap());
+    assert_eq!(world.store.finish_intake(&intake, &output(&intake)).await.unwrap(), IntakeEnd::Queued);
     let transcribe = async |models: &[&str]| {
         let models: Vec<_> = models.iter().map(|id| ModelId::from(*id)).collect();
         world.store.claim(Lane::Transcribe, &worker("w"), LEASE, Some(&models)).await.unwrap()
@@ -78,8 +78,12 @@ async fn a_job_goes_through_its_stages_to_completed() {
     let progress = Progress { done: Millis(10), total: Some(Millis(20)) };
     assert_eq!(store.beat(&intake, LEASE, progress).await.unwrap(), Beat::Held);
     assert_eq!(store.stages(id).await.unwrap()[0].progress, progress);
-    assert!(store.finish_intake(&intake, &output(&intake)).await.unwrap());
-    assert!(!store.finish_intake(&intake, &output(&intake)).await.unwrap(), "finished twice");
+    assert_eq!(store.finish_intake(&intake, &output(&intake)).await.unwrap(), IntakeEnd::Queued);
+    assert_eq!(
+        store.finish_intake(&intake, &output(&intake)).await.unwrap(),
+        IntakeEnd::Lost,
+        "finished twice"
+    );
 
     let (transcribe, job) = store.claim(Lane::Transcribe, &worker("t"), LEASE, None).await.unwrap().unwrap();
     assert_eq!(job.samples, Some(ObjectKey::samples(id, 1)));
@@ -103,7 +107,7 @@ async fn a_worker_that_lost_its_lease_can_write_nothing() {
     let held = claim(store, LEASE).await.unwrap();
     assert_eq!(held.attempt, 2);
     assert_eq!(store.beat(&lost, LEASE, Progress::default()).await.unwrap(), Beat::Lost);
-    assert!(!store.finish_intake(&lost, &output(&lost)).await.unwrap());
+    assert_eq!(store.finish_intake(&lost, &output(&lost)).await.unwrap(), IntakeEnd::Lost);
     let setback = Setback::give_up(FailureCode::Internal, "late");
     assert_eq!(store.set_back(&lost, &setback).await.unwrap(), None);
     assert_eq!(store.beat(&held, LEASE, Progress::default()).await.unwrap(), Beat::Held);
@@ -188,7 +192,11 @@ async fn a_cancelled_job_is_not_claimed_and_a_running_one_is_told() {
     let job = store.job(running).await.unwrap().unwrap();
     assert_eq!((job.state, job.upload), (JobState::Cancelled, None));
     assert_eq!(store.beat(&held, LEASE, Progress::default()).await.unwrap(), Beat::Cancelled);
-    assert!(!store.finish_intake(&held, &output(&held)).await.unwrap(), "a cancelled job went on");
+    assert_eq!(
+        store.finish_intake(&held, &output(&held)).await.unwrap(),
+        IntakeEnd::Lost,
+        "a cancelled job went on"
+    );
     assert_eq!(store.set_back(&held, &Setback::HandBack).await.unwrap(), Some(StageState::Cancelled));
     assert_eq!(store.job(running).await.unwrap().unwrap().state, JobState::Cancelled);
 }

@@ -41,7 +41,7 @@ impl Intake {
         let path = std::path::absolute(file.path()).map_err(|error| unreadable(&error))?;
         let sniffed = sniff(path.clone()).await.map_err(|error| unreadable(&error))?;
         tracing::debug!(?sniffed, "file recognised");
-        let samples = ObjectKey::samples(work.job.id, work.attempt);
+        let samples = ObjectKey::samples(work.job.id, work.number());
         let task = Task {
             file: &path,
             file_name: work.job.file_name.as_deref(),

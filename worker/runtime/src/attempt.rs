@@ -6,7 +6,7 @@ use steno_shared::error::{Failure, FailureCode};
 use steno_shared::failpoint;
 use steno_shared::job::{Claim, Job, Setback, StageKind, StageState};
 use steno_shared::object::ObjectKey;
-use steno_shared::store::{Beat, StoreError};
+use steno_shared::store::{Beat, IntakeEnd, StoreError};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -148,35 +148,69 @@ async fn try_end(
     job: &Job,
     result: &Result<Outcome, Setback>,
 ) -> Result<(), StoreError> {
-    let store = &lane.resources.store;
     match result {
-        Ok(Outcome::Intake(output)) => {
-            if store.finish_intake(claim, output).await? {
-                lane.wake(StageKind::Transcribe, claim.job).await;
-            } else {
-                remove(lane, &[Some(output.samples)]).await;
-            }
-        }
-        Ok(Outcome::Transcribe(transcript)) => {
-            if store.finish_transcribe(claim, transcript).await? {
-                remove(lane, &[job.upload, job.samples]).await;
-            } else {
-                remove(lane, &[Some(*transcript)]).await;
-            }
-        }
+        Ok(outcome) => take_in(lane, claim, job, outcome).await,
         Err(setback) => {
-            let state = store.set_back(claim, setback).await?;
+            let state = lane.resources.store.set_back(claim, setback).await?;
             report(claim, setback, state);
             let of_no_use = matches!(setback, Setback::Final(Failure { code, .. }) if code.is_the_callers());
             if state == Some(StageState::Cancelled) || (state == Some(StageState::Failed) && of_no_use) {
                 remove(lane, &[job.upload, job.samples]).await;
             }
-            if state == Some(StageState::Queued) {
-                lane.look_again.notify_one();
+            match state {
+                Some(StageState::Queued) => lane.look_again.notify_one(),
+                Some(StageState::Failed) => make_room(lane, job).await,
+                _ => {}
             }
+            Ok(())
+        }
+    }
+}
+
+/// Makes the output count, and wakes whoever goes on with it.
+async fn take_in(lane: &Lane, claim: &Claim, job: &Job, outcome: &Outcome) -> Result<(), StoreError> {
+    let store = &lane.resources.store;
+    match outcome {
+        Outcome::Fetch(output) => {
+            if store.finish_fetch(claim, output).await? {
+                lane.wake(StageKind::Intake, claim.job).await;
+            } else {
+                remove(lane, &[Some(output.upload.key)]).await;
+            }
+        }
+        Outcome::Intake(output) => match store.finish_intake(claim, output).await? {
+            IntakeEnd::Queued => lane.wake(StageKind::Transcribe, claim.job).await,
+            IntakeEnd::Completed => {
+                remove(lane, &[job.upload, Some(output.samples)]).await;
+                make_room(lane, job).await;
+            }
+            IntakeEnd::Refused(failure) => {
+                tracing::info!(code = %failure.code, "the account cannot pay for the transcription");
+                remove(lane, &[Some(output.samples)]).await;
+                make_room(lane, job).await;
+            }
+            IntakeEnd::Lost => remove(lane, &[Some(output.samples)]).await,
+        },
+        Outcome::Transcribe(transcript) => {
+            if !store.finish_transcribe(claim, transcript).await? {
+                remove(lane, &[Some(*transcript)]).await;
+                return Ok(());
+            }
+            if !job.options.keep_audio {
+                remove(lane, &[job.upload, job.samples]).await;
+            }
+            make_room(lane, job).await;
         }
     }
     Ok(())
+}
+
+/// A job of the same account may wait for this one's end to begin; one that waits to be fetched is found by the
+/// slow poll.
+async fn make_room(lane: &Lane, job: &Job) {
+    if job.limits.concurrent.is_some() {
+        lane.wake(StageKind::Intake, job.id).await;
+    }
 }
 
 fn report(claim: &Claim, setback: &Setback, state: Option<StageState>) {

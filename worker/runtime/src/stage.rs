@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use steno_shared::catalog::ModelId;
-use steno_shared::job::{Job, Progress, Setback};
+use steno_shared::job::{Job, MAX_ATTEMPTS, Progress, Setback};
 use steno_shared::object::{ObjectKey, ObjectStore};
 use steno_shared::queue::Queue;
 use steno_shared::store::workers::{Device, WorkerModel};
-use steno_shared::store::{IntakeOutput, Store};
+use steno_shared::store::{FetchOutput, IntakeOutput, Store};
 use steno_shared::time::Millis;
 use tokio_util::sync::CancellationToken;
 
@@ -41,9 +41,19 @@ pub struct Work {
     pub resources: Resources,
 }
 
+impl Work {
+    /// The number that tells this attempt's objects from those of every other attempt at the job.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.job.runs * MAX_ATTEMPTS + self.attempt
+    }
+}
+
 /// What a stage brought forth. It is stored already; the lane makes it count.
 #[derive(Debug, Clone)]
 pub enum Outcome {
+    /// A file.
+    Fetch(FetchOutput),
     /// Samples.
     Intake(IntakeOutput),
     /// A transcript.

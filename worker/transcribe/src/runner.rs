@@ -68,7 +68,7 @@ impl Transcription {
         let detector = Box::<EarshotDetector>::default();
         let transcript = job::transcribe(order, &self.engine, detector, &journal, &work.meter).await;
         let transcript = transcript.map_err(|stopped| of_work(&stopped))?;
-        let key = ObjectKey::transcript(job.id, work.attempt);
+        let key = ObjectKey::transcript(job.id, work.number());
         store(work, &key, &transcript).await?;
         Ok(Outcome::Transcribe(key))
     }

@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::account::AccountId;
 use crate::error::Failure;
 use crate::job::Job;
 use crate::store::{StoreError, unreadable};
@@ -31,6 +32,14 @@ pub(in crate::store) struct Model {
     pub(in crate::store) created_at: i64,
     pub(in crate::store) started_at: Option<i64>,
     pub(in crate::store) finished_at: Option<i64>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub(in crate::store) source_url: Option<String>,
+    pub(in crate::store) webhook: Option<String>,
+    #[sea_orm(column_type = "Text")]
+    pub(in crate::store) limits: String,
+    pub(in crate::store) concurrent: Option<i32>,
+    pub(in crate::store) priority: i32,
+    pub(in crate::store) runs: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -52,10 +61,12 @@ impl TryFrom<Model> for Job {
         };
         Ok(Self {
             id: row.id.parse().map_err(unreadable)?,
-            account: row.account,
+            account: AccountId::of_row(row.account),
+            limits: serde_json::from_str(&row.limits).map_err(unreadable)?,
             state: row.state.parse().map_err(unreadable)?,
             options: serde_json::from_str(&row.options).map_err(unreadable)?,
             file_name: row.file_name,
+            source_url: row.source_url,
             upload: key(row.upload_key)?,
             samples: key(row.samples_key)?,
             transcript: key(row.transcript_key)?,
@@ -63,6 +74,7 @@ impl TryFrom<Model> for Job {
             warnings: serde_json::from_str(&row.warnings).map_err(unreadable)?,
             failure,
             request_id: row.request_id,
+            runs: row.runs.unsigned_abs(),
             created_at: row.created_at,
             started_at: row.started_at,
             finished_at: row.finished_at,

@@ -1,6 +1,6 @@
 //! The tables as sea-orm sees them. These types never leave [`crate::store`].
 
-pub(super) mod access_key;
+pub(super) mod account;
 pub(super) mod chunk;
 pub(super) mod job;
 pub(super) mod stage;

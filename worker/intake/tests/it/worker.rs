@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use sea_orm_migration::MigratorTrait;
 use steno_migration::Migrator;
+use steno_shared::account::{AccountId, Tier};
 use steno_shared::error::FailureCode;
 use steno_shared::id::JobId;
-use steno_shared::job::{ANONYMOUS, Job, JobOptions, JobState, Lane, NewJob, Priority, Upload};
+use steno_shared::job::{Job, JobOptions, JobState, Lane, NewJob, Priority, Source, Upload};
 use steno_shared::object::{DirStore, ObjectKey, ObjectKind, ObjectStore};
 use steno_shared::queue::Queue;
 use steno_shared::settings::{DatabaseUrl, QueueUrl};
@@ -64,12 +65,15 @@ impl Site {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let job = NewJob {
             id,
-            account: ANONYMOUS.into(),
+            account: AccountId::anonymous(),
+            limits: Tier::default(),
             priority: Priority::Interactive,
             options: JobOptions::default(),
             file_name: name,
-            upload: Upload { key, bytes: stored.bytes, sha256: stored.sha256 },
+            source: Source::Upload(Upload { key, bytes: stored.bytes, sha256: stored.sha256 }),
             request_id: "test".into(),
+            webhook: None,
+            idempotency: None,
         };
         self.store.create_job(&job).await.unwrap();
         self.queue.wake(Lane::Intake, id).await.unwrap();

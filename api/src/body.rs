@@ -1,0 +1,245 @@
+//! The body of a request for a job: a form with a file, or with a URL in its place; for `/v1/jobs` JSON too.
+
+use futures::TryStreamExt;
+use poem::http::HeaderMap;
+use poem::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use poem::{Body, Request, RequestBody};
+use poem_openapi::payload::{Json, Payload};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::types::multipart::Upload;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Multipart, Object};
+use serde_json::Value;
+use steno_shared::id::JobId;
+use steno_shared::job::Priority;
+
+use crate::auth::Caller;
+use crate::edge::RequestId;
+use crate::error::{ApiError, Cause};
+use crate::options::TranscribeOptions;
+use crate::state::App;
+use crate::submit::{self, Accepted, Incoming, Submission};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+/// A request without a file is small.
+const MAX_JSON: usize = 64 * 1024;
+
+/// What the document says of the form. The form itself is streamed by hand, so these fields are never read.
+#[derive(Debug, Multipart)]
+#[expect(dead_code, reason = "the schema of a body that is streamed")]
+struct TranscribeForm {
+    /// Audio or video: MP3, WAV, FLAC, OGG, M4A, AAC, OPUS, WMA, MP4, `WebM`, MKV, AVI, MOV, WMV, MPG or MPEG.
+    file: Upload,
+    /// large-v3-turbo, large-v3, medium or small, or another of GET /v1/models.
+    model: Option<String>,
+    /// ISO 639-1 code, or auto.
+    language: Option<String>,
+    /// Tell speakers apart.
+    diarize: Option<bool>,
+    /// Expected speakers, at most 32; 0 = find out.
+    speakers: Option<u8>,
+    /// json, txt, srt or vtt.
+    response_format: Option<String>,
+    /// Whether txt, srt and vtt name the speakers: true, false or auto (if there are several).
+    speaker_labels: Option<String>,
+    /// Only say how long the audio is and what it would cost.
+    dry_run: Option<bool>,
+}
+
+/// What the document says of the form for a job.
+#[derive(Debug, Multipart)]
+#[expect(dead_code, reason = "the schema of a body that is streamed")]
+struct JobForm {
+    /// Audio or video: MP3, WAV, FLAC, OGG, M4A, AAC, OPUS, WMA, MP4, `WebM`, MKV, AVI, MOV, WMV, MPG or MPEG.
+    file: Option<Upload>,
+    /// Where the file is, in place of sending it.
+    url: Option<String>,
+    /// large-v3-turbo, large-v3, medium or small, or another of GET /v1/models.
+    model: Option<String>,
+    /// ISO 639-1 code, or auto.
+    language: Option<String>,
+    /// Tell speakers apart.
+    diarize: Option<bool>,
+    /// Expected speakers, at most 32; 0 = find out.
+    speakers: Option<u8>,
+    /// A URL that is told of the job's end, signed by the Standard Webhooks scheme.
+    webhook_url: Option<String>,
+    /// Only say how long the audio is and what it would cost.
+    dry_run: Option<bool>,
+}
+
+/// A job made of a URL.
+#[derive(Debug, Object)]
+#[expect(dead_code, reason = "the schema of a body whose values are taken leniently")]
+struct JobRequest {
+    /// Where the file is.
+    url: String,
+    /// large-v3-turbo, large-v3, medium or small, or another of GET /v1/models.
+    model: Option<String>,
+    /// ISO 639-1 code, or auto.
+    language: Option<String>,
+    /// Tell speakers apart.
+    diarize: Option<bool>,
+    /// Expected speakers, at most 32; 0 = find out.
+    speakers: Option<u8>,
+    /// A URL that is told of the job's end, signed by the Standard Webhooks scheme.
+    webhook_url: Option<String>,
+    /// Only say how long the audio is and what it would cost.
+    dry_run: Option<bool>,
+}
+
+/// A body that has not been read yet.
+#[derive(Debug)]
+pub(crate) struct UnreadBody {
+    content_type: String,
+    content_length: Option<u64>,
+    request_id: String,
+    idempotency_key: Result<Option<String>, ApiError>,
+    stream: Body,
+}
+
+impl UnreadBody {
+    fn of(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
+        Ok(Self {
+            content_type: text(CONTENT_TYPE).unwrap_or_default().to_owned(),
+            content_length: text(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            request_id: request_id.unwrap_or_default(),
+            idempotency_key: idempotency_key(request.headers()),
+            stream: body.take()?,
+        })
+    }
+
+    /// The request for a new job of this body.
+    pub(crate) fn submission<'a>(
+        &self,
+        caller: &'a Caller,
+        priority: Priority,
+    ) -> Result<Submission<'a>, ApiError> {
+        Ok(Submission {
+            job: JobId::random(),
+            caller,
+            priority,
+            request_id: self.request_id.clone(),
+            idempotency_key: self.idempotency_key.clone()?,
+        })
+    }
+
+    /// Reads it and makes a job of it.
+    pub(crate) async fn accept(self, app: &App, submission: &Submission<'_>) -> Result<Accepted, ApiError> {
+        let media_type = self.content_type.split(';').next().unwrap_or_default().trim();
+        if media_type.eq_ignore_ascii_case("application/json") {
+            submit::expect(app, submission).await?;
+            let options = of_json(self.stream).await?;
+            return submit::of_url(app, submission, options).await;
+        }
+        let incoming = Incoming {
+            content_type: &self.content_type,
+            content_length: self.content_length,
+            stream: self.stream.into_bytes_stream().map_err(std::io::Error::other),
+        };
+        submit::accept(app, submission, incoming).await
+    }
+}
+
+/// The options of a JSON body. Values are taken as leniently as those of a form.
+async fn of_json(body: Body) -> Result<TranscribeOptions, ApiError> {
+    let invalid = |message: &str| ApiError::new(Cause::InvalidBody, message);
+    let bytes = body.into_bytes_limit(MAX_JSON).await;
+    let bytes = bytes.map_err(|_| invalid("the JSON body breaks off, or is larger than 64 KiB"))?;
+    let Ok(Value::Object(fields)) = serde_json::from_slice(&bytes) else {
+        return Err(invalid("the body is not a JSON object, such as {\"url\": \"https://...\"}"));
+    };
+    let mut options = TranscribeOptions::default();
+    for (name, value) in fields.iter().filter(|(name, _)| TranscribeOptions::knows(name)) {
+        match value {
+            Value::Null => {}
+            Value::String(text) => options.set(name, text)?,
+            Value::Bool(_) | Value::Number(_) => options.set(name, &value.to_string())?,
+            _ => return Err(ApiError::field(format!("{name} must be a text, a number or a truth value"))),
+        }
+    }
+    Ok(options)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    if text.is_empty() || text.len() > MAX_IDEMPOTENCY_KEY {
+        let message = "the Idempotency-Key must be 1 to 255 printable ASCII characters";
+        return Err(ApiError::field(message));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// The body of `/v1/transcribe`.
+#[derive(Debug)]
+pub(crate) struct TranscribeBody(pub(crate) UnreadBody);
+
+/// The body of `/v1/jobs`.
+#[derive(Debug)]
+pub(crate) struct JobBody(pub(crate) UnreadBody);
+
+impl<'a> ApiExtractor<'a> for TranscribeBody {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        <TranscribeForm as Payload>::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest {
+            description: Some("The file, and options before or after it."),
+            content: vec![MetaMediaType {
+                content_type: TranscribeForm::CONTENT_TYPE,
+                schema: TranscribeForm::schema_ref(),
+            }],
+            required: true,
+        })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        UnreadBody::of(request, body).map(Self)
+    }
+}
+
+impl<'a> ApiExtractor<'a> for JobBody {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        <JobForm as Payload>::register(registry);
+        <JobRequest as Type>::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest {
+            description: Some("The file or its URL, and options before or after it."),
+            content: vec![
+                MetaMediaType { content_type: JobForm::CONTENT_TYPE, schema: JobForm::schema_ref() },
+                MetaMediaType {
+                    content_type: Json::<JobRequest>::CONTENT_TYPE,
+                    schema: JobRequest::schema_ref(),
+                },
+            ],
+            required: true,
+        })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        UnreadBody::of(request, body).map(Self)
+    }
+}

@@ -1,0 +1,196 @@
+//! A job's beginning: whether there is one already, whether its account may have another, and its rows.
+
+use sea_orm::{ConnectionTrait, Value};
+
+use super::stages::Turn;
+use super::{Store, StoreError, Writing, column, during, unreadable};
+use crate::account::AccountId;
+use crate::id::JobId;
+use crate::job::{Admission, Idempotency, JobState, NewJob, Priority, Refusal, Source, StageKind};
+
+/// The jobs of account $1 that run or are waited on.
+const IN_FLIGHT: &str = "SELECT COUNT(*) AS n FROM job WHERE account = $1 \
+     AND (state = 'processing' OR (state = 'queued' AND priority > 0))";
+/// The jobs of account $1 that wait for their turn.
+const WAITING: &str =
+    "SELECT COUNT(*) AS n FROM job WHERE account = $1 AND state = 'queued' AND priority = 0";
+
+impl Store {
+    /// Creates a job with its first stage, in one transaction with its idempotency key and its reservation. When
+    /// this returns [`Admission::Created`], the job is not lost any more.
+    ///
+    /// # Errors
+    /// If the rows cannot be written; then there is no job.
+    pub async fn create_job(&self, new: &NewJob) -> Result<Admission, StoreError> {
+        let writing = self.write("create a job").await?;
+        if let Some(admission) = self.existing(&writing, new).await? {
+            writing.commit("create a job").await?;
+            return Ok(admission);
+        }
+        if let Some(refusal) = self.refusal(&writing, new).await? {
+            return Ok(Admission::Refused(refusal));
+        }
+        self.insert_job(&writing, new).await?;
+        if !new.options.dry_run
+            && let Some(shortage) =
+                self.reserve_transcription(&writing, new.id, &new.account, &new.limits).await?
+        {
+            return Ok(Admission::Refused(Refusal::Shortage(shortage)));
+        }
+        let turn = Turn { account: new.account.to_string(), priority: new.priority.rank(), model: None };
+        let kind = match new.source {
+            Source::Upload(_) => StageKind::Intake,
+            Source::Url(_) => StageKind::Fetch,
+        };
+        let first = self.insert_stage(new.id, kind, &turn);
+        writing.transaction.execute_raw(first).await.map_err(during("create a stage"))?;
+        writing.commit("create a job").await?;
+        Ok(Admission::Created)
+    }
+
+    /// Whether a request of the account with this idempotency key has made a job.
+    ///
+    /// # Errors
+    /// If the row cannot be read.
+    pub async fn knows_idempotency_key(&self, account: &AccountId, key: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM idempotency WHERE account = $1 AND key = $2";
+        let row = self.db.query_one_raw(self.statement(sql, [account.as_str().into(), key.into()])).await;
+        row.map(|row| row.is_some()).map_err(during("look up an idempotency key"))
+    }
+
+    /// The job that this one would be once more.
+    async fn existing(&self, writing: &Writing<'_>, new: &NewJob) -> Result<Option<Admission>, StoreError> {
+        if let Some(idempotency) = &new.idempotency
+            && let Some(admission) = self.of_key(writing, &new.account, idempotency).await?
+        {
+            return Ok(Some(admission));
+        }
+        let Source::Upload(upload) = &new.source else { return Ok(None) };
+        // Callers without a key do not share jobs: one may leave and cancel.
+        if new.account.is_anonymous() || upload.sha256.is_empty() {
+            return Ok(None);
+        }
+        let sql = "SELECT id FROM job WHERE account = $1 AND state IN ('queued', 'processing') \
+                   AND upload_sha256 = $2 AND options = $3 ORDER BY created_at LIMIT 1";
+        let values = [
+            new.account.as_str().into(),
+            upload.sha256.clone().into(),
+            serde_json::to_string(&new.options).map_err(unreadable)?.into(),
+        ];
+        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
+        let Some(row) = row.map_err(during("look for the same upload"))? else { return Ok(None) };
+        let id: JobId = column::<String>(&row, "id")?.parse().map_err(unreadable)?;
+        if let Some(idempotency) = &new.idempotency {
+            self.keep_key(writing, new, idempotency, id).await?;
+        }
+        if new.priority == Priority::Interactive {
+            self.hurry(writing, id).await?;
+        }
+        Ok(Some(Admission::Existing(id)))
+    }
+
+    async fn of_key(
+        &self,
+        writing: &Writing<'_>,
+        account: &AccountId,
+        idempotency: &Idempotency,
+    ) -> Result<Option<Admission>, StoreError> {
+        let sql = "SELECT digest, job_id FROM idempotency WHERE account = $1 AND key = $2";
+        let values = [account.as_str().into(), idempotency.key.clone().into()];
+        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
+        let Some(row) = row.map_err(during("look up an idempotency key"))? else { return Ok(None) };
+        if column::<String>(&row, "digest")? != idempotency.digest {
+            return Ok(Some(Admission::Refused(Refusal::OtherRequest)));
+        }
+        let id = column::<String>(&row, "job_id")?.parse().map_err(unreadable)?;
+        Ok(Some(Admission::Existing(id)))
+    }
+
+    async fn keep_key(
+        &self,
+        writing: &Writing<'_>,
+        new: &NewJob,
+        idempotency: &Idempotency,
+        job: JobId,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "INSERT INTO idempotency (account, key, digest, job_id, created_at) VALUES ($1, $2, $3, $4, {})",
+            self.now()
+        );
+        let values = [
+            new.account.as_str().into(),
+            idempotency.key.clone().into(),
+            idempotency.digest.clone().into(),
+            job.to_string().into(),
+        ];
+        let kept = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        kept.map(|_| ()).map_err(during("keep an idempotency key"))
+    }
+
+    /// Somebody waits for the job now.
+    async fn hurry(&self, writing: &Writing<'_>, job: JobId) -> Result<(), StoreError> {
+        for sql in [
+            "UPDATE job SET priority = $2 WHERE id = $1 AND priority < $2",
+            "UPDATE stage SET priority = $2 WHERE job_id = $1 AND priority < $2",
+        ] {
+            let values = [job.to_string().into(), Priority::Interactive.rank().into()];
+            let hurried = writing.transaction.execute_raw(self.statement(sql, values)).await;
+            hurried.map_err(during("hurry a job"))?;
+        }
+        Ok(())
+    }
+
+    async fn refusal(&self, writing: &Writing<'_>, new: &NewJob) -> Result<Option<Refusal>, StoreError> {
+        let count = async |sql: &str| {
+            let row =
+                writing.transaction.query_one_raw(self.statement(sql, [new.account.as_str().into()])).await;
+            let row = row.map_err(during("count jobs"))?.ok_or_else(|| unreadable("no count"))?;
+            column::<i64>(&row, "n")
+        };
+        match (new.priority, new.limits.concurrent, new.limits.queued) {
+            (Priority::Interactive, Some(limit), _) if count(IN_FLIGHT).await? >= i64::from(limit) => {
+                Ok(Some(Refusal::Concurrent(limit)))
+            }
+            (Priority::Batch, _, Some(limit)) if count(WAITING).await? >= i64::from(limit) => {
+                Ok(Some(Refusal::Queued(limit)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn insert_job(&self, writing: &Writing<'_>, new: &NewJob) -> Result<(), StoreError> {
+        let (upload, url) = match &new.source {
+            Source::Upload(upload) => (Some(upload), None),
+            Source::Url(url) => (None, Some(url.clone())),
+        };
+        let values: [Value; 15] = [
+            new.id.to_string().into(),
+            new.account.as_str().into(),
+            JobState::Queued.as_str().into(),
+            serde_json::to_string(&new.options).map_err(unreadable)?.into(),
+            new.file_name.clone().into(),
+            upload.map(|upload| upload.key.to_string()).into(),
+            upload.map_or(0, |upload| upload.bytes.cast_signed()).into(),
+            upload.map(|upload| upload.sha256.clone()).unwrap_or_default().into(),
+            new.request_id.clone().into(),
+            url.into(),
+            new.webhook.clone().into(),
+            serde_json::to_string(&new.limits).map_err(unreadable)?.into(),
+            new.limits.concurrent.map(u32::cast_signed).into(),
+            new.priority.rank().into(),
+            "[]".into(),
+        ];
+        let sql = format!(
+            "INSERT INTO job (id, account, state, options, file_name, upload_key, upload_bytes, upload_sha256, \
+             request_id, source_url, webhook, limits, concurrent, priority, warnings, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, {})",
+            self.now()
+        );
+        let inserted = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        inserted.map_err(during("create a job"))?;
+        if let Some(idempotency) = &new.idempotency {
+            self.keep_key(writing, new, idempotency, new.id).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,312 @@
+//! How stages end, from the workers' side: with an output, a setback, or handed back; and how jobs end with them.
+//!
+//! A job ends in the transaction that ends its last stage: with it go the charge or the release of what it
+//! reserved, and the outbox rows of its webhooks.
+
+use std::time::Duration;
+
+use sea_orm::ConnectionTrait;
+
+use super::stages::{HELD, Turn, held};
+use super::{Store, StoreError, Writing, column, during, unreadable};
+use crate::account;
+use crate::error::Failure;
+use crate::id::JobId;
+use crate::job::{Claim, JobOptions, MAX_ATTEMPTS, Setback, StageKind, StageState, Upload};
+use crate::object::ObjectKey;
+use crate::time::Millis;
+use crate::transcript::Warning;
+
+/// What intake found out and stored.
+#[derive(Debug, Clone)]
+pub struct IntakeOutput {
+    /// Where the samples are.
+    pub samples: ObjectKey,
+    /// The exact length of the audio.
+    pub duration: Millis,
+    /// What the caller should know about the media.
+    pub warnings: Vec<Warning>,
+}
+
+/// What became of a job at the end of its intake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IntakeEnd {
+    /// Its transcription is queued, and what it costs is reserved.
+    Queued,
+    /// It was a dry run, and is completed. Its objects are the worker's to remove.
+    Completed,
+    /// Its account cannot pay for it, and it has failed. The samples are the worker's to remove.
+    Refused(Failure),
+    /// The claim was lost or the job cancelled: nothing was written. The samples are the worker's to remove.
+    Lost,
+}
+
+/// A file that was fetched from a URL.
+#[derive(Debug, Clone)]
+pub struct FetchOutput {
+    /// Where it is stored.
+    pub upload: Upload,
+    /// What it is called there, for naming downloads.
+    pub file_name: Option<String>,
+}
+
+impl Store {
+    /// Ends a fetch with the file and queues its intake. False if the claim was lost or the job cancelled: then
+    /// nothing was written, and the file is the worker's to remove.
+    ///
+    /// # Errors
+    /// If the rows cannot be written; then none was.
+    pub async fn finish_fetch(&self, claim: &Claim, output: &FetchOutput) -> Result<bool, StoreError> {
+        let writing = self.write("finish a fetch").await?;
+        let Some(turn) = self.end_stage(&writing, claim, StageState::Done, None).await? else {
+            return Ok(false);
+        };
+        let sql = "UPDATE job SET upload_key = $2, upload_bytes = $3, upload_sha256 = $4, \
+                   file_name = COALESCE(file_name, $5) WHERE id = $1 AND state = 'processing'";
+        let values = [
+            claim.job.to_string().into(),
+            output.upload.key.to_string().into(),
+            output.upload.bytes.cast_signed().into(),
+            output.upload.sha256.clone().into(),
+            output.file_name.clone().into(),
+        ];
+        let stored = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        if stored.map_err(during("store a fetched file"))?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let next = self.insert_stage(claim.job, StageKind::Intake, &turn);
+        writing.transaction.execute_raw(next).await.map_err(during("queue the intake"))?;
+        writing.commit("finish a fetch").await?;
+        Ok(true)
+    }
+
+    /// Ends intake with its output, reserves what the transcription costs, and queues it.
+    ///
+    /// # Errors
+    /// If the rows cannot be written; then none was.
+    pub async fn finish_intake(&self, claim: &Claim, output: &IntakeOutput) -> Result<IntakeEnd, StoreError> {
+        let writing = self.write("finish intake").await?;
+        let sql = "UPDATE job SET duration_ms = $2, warnings = $3 \
+                   WHERE id = $1 AND state = 'processing' RETURNING options";
+        let values = [
+            claim.job.to_string().into(),
+            output.duration.0.cast_signed().into(),
+            serde_json::to_string(&output.warnings).map_err(unreadable)?.into(),
+        ];
+        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
+        let Some(row) = row.map_err(during("store the output of intake"))? else {
+            return Ok(IntakeEnd::Lost);
+        };
+        let options: JobOptions =
+            serde_json::from_str(&column::<String>(&row, "options")?).map_err(unreadable)?;
+        let shortage = if options.dry_run {
+            None
+        } else {
+            self.reserve_minutes(&writing, claim.job, account::credits(output.duration)).await?
+        };
+        let failure = shortage.map(|shortage| shortage.failure());
+        let state = if failure.is_some() { StageState::Failed } else { StageState::Done };
+        let message = failure.as_ref().map(|failure| &failure.message);
+        let Some(turn) = self.end_stage(&writing, claim, state, message).await? else {
+            return Ok(IntakeEnd::Lost);
+        };
+        let end = match failure {
+            Some(failure) => {
+                self.fail_job(&writing, claim.job, &failure).await?;
+                IntakeEnd::Refused(failure)
+            }
+            None if options.dry_run => {
+                self.complete_job(&writing, claim.job, None).await?;
+                IntakeEnd::Completed
+            }
+            None => {
+                self.queue_transcription(
+                    &writing,
+                    claim.job,
+                    output,
+                    Turn { model: Some(options.model), ..turn },
+                )
+                .await?;
+                IntakeEnd::Queued
+            }
+        };
+        writing.commit("finish intake").await?;
+        Ok(end)
+    }
+
+    async fn queue_transcription(
+        &self,
+        writing: &Writing<'_>,
+        job: JobId,
+        output: &IntakeOutput,
+        turn: Turn,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE job SET samples_key = $2 WHERE id = $1";
+        let values = [job.to_string().into(), output.samples.to_string().into()];
+        let stored = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        stored.map_err(during("store the output of intake"))?;
+        let next = self.insert_stage(job, StageKind::Transcribe, &turn);
+        writing.transaction.execute_raw(next).await.map(|_| ()).map_err(during("queue the transcription"))
+    }
+
+    /// Ends a transcription, and the job with it. The media and the samples of the job are the worker's to
+    /// remove, unless its options keep them. False if the claim was lost or the job cancelled: then nothing was
+    /// written, and the transcript is the worker's to remove.
+    ///
+    /// # Errors
+    /// If the rows cannot be written; then none was.
+    pub async fn finish_transcribe(&self, claim: &Claim, transcript: &ObjectKey) -> Result<bool, StoreError> {
+        let writing = self.write("finish a transcription").await?;
+        if self.end_stage(&writing, claim, StageState::Done, None).await?.is_none() {
+            return Ok(false);
+        }
+        if !self.complete_job(&writing, claim.job, Some(transcript)).await? {
+            return Ok(false);
+        }
+        writing.commit("finish a transcription").await?;
+        Ok(true)
+    }
+
+    /// Completes a job: with a transcript it is charged, without one it was a dry run. False if it had ended.
+    async fn complete_job(
+        &self,
+        writing: &Writing<'_>,
+        job: JobId,
+        transcript: Option<&ObjectKey>,
+    ) -> Result<bool, StoreError> {
+        let id = job.to_string();
+        let find = self.statement("SELECT options FROM job WHERE id = $1", [id.clone().into()]);
+        let row = writing.transaction.query_one_raw(find).await.map_err(during("read a job"))?;
+        let row = row.ok_or_else(|| unreadable("a stage without a job"))?;
+        let options: JobOptions =
+            serde_json::from_str(&column::<String>(&row, "options")?).map_err(unreadable)?;
+        let forget = if options.keep_audio && transcript.is_some() {
+            ""
+        } else {
+            ", upload_key = NULL, samples_key = NULL"
+        };
+        let sql = format!(
+            "UPDATE job SET state = 'completed', finished_at = {}, transcript_key = $2, error_code = NULL, \
+             error = NULL{forget} WHERE id = $1 AND state = 'processing'",
+            self.now()
+        );
+        let values = [id.into(), transcript.map(ToString::to_string).into()];
+        let completed = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        if completed.map_err(during("complete a job"))?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.remove_chunks(writing, job).await?;
+        if transcript.is_some() {
+            self.settle(writing, job).await?;
+            self.announce(writing, job).await?;
+        }
+        Ok(true)
+    }
+
+    /// Ends an attempt that has no result. Returns where the stage stands now, or `None` if the claim was lost
+    /// already. If the caller's file is at fault, the job's media is the worker's to remove.
+    ///
+    /// # Errors
+    /// If the rows cannot be written.
+    pub async fn set_back(&self, claim: &Claim, setback: &Setback) -> Result<Option<StageState>, StoreError> {
+        let writing = self.write("end an attempt").await?;
+        let (failure, last) = match setback {
+            Setback::Final(failure) => (Some(failure), true),
+            Setback::Retry(failure) => (Some(failure), claim.attempt >= MAX_ATTEMPTS),
+            Setback::HandBack => (None, false),
+        };
+        let cancelled = self.is_cancelled(&writing, claim).await?;
+        let state = match (cancelled, last) {
+            (true, _) => StageState::Cancelled,
+            (false, true) => StageState::Failed,
+            (false, false) => StageState::Queued,
+        };
+        let ended = self.end_stage(&writing, claim, state, failure.map(|failure| &failure.message)).await?;
+        if ended.is_none() {
+            return Ok(None);
+        }
+        match (state, failure) {
+            (StageState::Failed, Some(failure)) => self.fail_job(&writing, claim.job, failure).await?,
+            (StageState::Queued, _) => self.requeue(&writing, claim, failure.is_some()).await?,
+            _ => {}
+        }
+        writing.commit("end an attempt").await?;
+        Ok(Some(state))
+    }
+
+    async fn is_cancelled(&self, writing: &Writing<'_>, claim: &Claim) -> Result<bool, StoreError> {
+        let sql = format!("SELECT cancel FROM stage WHERE {HELD}");
+        let row = writing.transaction.query_one_raw(self.statement(sql, held(claim))).await;
+        row.map_err(during("read a stage"))?.map_or(Ok(false), |row| column(&row, "cancel"))
+    }
+
+    /// Back into the queue: after a failure later each time, after a hand-back at once and uncounted.
+    async fn requeue(&self, writing: &Writing<'_>, claim: &Claim, failed: bool) -> Result<(), StoreError> {
+        let wait = if failed { backoff(claim.attempt) } else { Duration::ZERO };
+        let sql = format!(
+            "UPDATE stage SET attempts = attempts - $3, run_at = {} + $4, finished_at = NULL \
+             WHERE job_id = $1 AND kind = $2",
+            self.now()
+        );
+        let values = [
+            claim.job.to_string().into(),
+            claim.stage.as_str().into(),
+            i32::from(!failed).into(),
+            (wait.as_millis() as i64).into(),
+        ];
+        let requeued = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        requeued.map(|_| ()).map_err(during("queue a stage again"))
+    }
+
+    /// Fails a job that runs, and gives back what it reserved.
+    pub(super) async fn fail_job(
+        &self,
+        writing: &Writing<'_>,
+        job: JobId,
+        failure: &Failure,
+    ) -> Result<(), StoreError> {
+        // A file that cannot be read is of no use for another try.
+        let forget =
+            if failure.code.is_the_callers() { ", upload_key = NULL, samples_key = NULL" } else { "" };
+        let sql = format!(
+            "UPDATE job SET state = 'failed', finished_at = {}, error_code = $2, error = $3{forget} \
+             WHERE id = $1 AND state = 'processing'",
+            self.now()
+        );
+        let values = [job.to_string().into(), failure.code.as_str().into(), failure.message.clone().into()];
+        let failed = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        if failed.map_err(during("fail a job"))?.rows_affected() == 0 {
+            return Ok(());
+        }
+        self.release(writing, job).await?;
+        self.announce(writing, job).await
+    }
+
+    /// Gives up the lease and sets the state, if the claim still holds.
+    async fn end_stage(
+        &self,
+        writing: &Writing<'_>,
+        claim: &Claim,
+        state: StageState,
+        error: Option<&String>,
+    ) -> Result<Option<Turn>, StoreError> {
+        let mut values = held(claim).to_vec();
+        values.extend([state.as_str().into(), error.cloned().into()]);
+        let sql = format!(
+            "UPDATE stage SET state = $5, error = $6, owner = NULL, lease_until = NULL, finished_at = {} \
+             WHERE {HELD} RETURNING account, priority",
+            self.now()
+        );
+        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
+        let row = row.map_err(during("end a stage"))?;
+        let turn = |row| {
+            Ok(Turn { account: column(&row, "account")?, priority: column(&row, "priority")?, model: None })
+        };
+        row.map(turn).transpose()
+    }
+}
+
+/// One second after the first failure, twice as long after each further one.
+fn backoff(attempt: u32) -> Duration {
+    Duration::from_secs(1 << attempt.saturating_sub(1).min(6))
+}

@@ -1,0 +1,111 @@
+//! Running a job, or one stage of it, again.
+
+use sea_orm::{ConnectionTrait, EntityTrait};
+
+use super::entity::job;
+use super::stages::Turn;
+use super::{Store, StoreError, Writing, during};
+use crate::account::{self, Shortage};
+use crate::id::JobId;
+use crate::job::{Job, JobState, Priority, StageKind};
+
+/// What became of the wish to run a job again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retried {
+    /// The stage is queued.
+    Queued(StageKind),
+    /// The audio that the stage needs is deleted.
+    AudioDeleted,
+    /// The job has not ended yet.
+    Active,
+    /// It is completed; only a stage of it, by name, can be run again.
+    Completed,
+    /// The account cannot pay for it.
+    Refused(Shortage),
+    /// There is no such job.
+    Missing,
+}
+
+impl Store {
+    /// Queues a job that failed or was cancelled once more, from the stage whose input is still there; with
+    /// `stage`, from that one, of a completed job too. A job that was charged is not charged again.
+    ///
+    /// # Errors
+    /// If the rows cannot be written; then none was.
+    pub async fn retry_job(&self, id: JobId, stage: Option<StageKind>) -> Result<Retried, StoreError> {
+        let writing = self.write("retry a job").await?;
+        let row = job::Entity::find_by_id(id.to_string()).one(&writing.transaction).await;
+        let Some(row) = row.map_err(during("read a job"))? else { return Ok(Retried::Missing) };
+        let job = Job::try_from(row)?;
+        match job.state {
+            JobState::Queued | JobState::Processing => return Ok(Retried::Active),
+            JobState::Completed if stage.is_none() => return Ok(Retried::Completed),
+            _ => {}
+        }
+        let Some(kind) = first_stage(&job, stage) else { return Ok(Retried::AudioDeleted) };
+        if let Some(shortage) = self.reserve_again(&writing, &job, kind).await? {
+            return Ok(Retried::Refused(shortage));
+        }
+        self.requeue_job(&writing, &job, kind).await?;
+        writing.commit("retry a job").await?;
+        Ok(Retried::Queued(kind))
+    }
+
+    /// What the job reserved was given back when it ended.
+    async fn reserve_again(
+        &self,
+        writing: &Writing<'_>,
+        job: &Job,
+        kind: StageKind,
+    ) -> Result<Option<Shortage>, StoreError> {
+        if job.state == JobState::Completed {
+            return Ok(None);
+        }
+        let shortage = self.reserve_transcription(writing, job.id, &job.account, &job.limits).await?;
+        match (shortage, kind, job.duration) {
+            // The end of intake reserves the rest.
+            (None, StageKind::Transcribe, Some(duration)) => {
+                self.reserve_minutes(writing, job.id, account::credits(duration)).await
+            }
+            (shortage, ..) => Ok(shortage),
+        }
+    }
+
+    async fn requeue_job(&self, writing: &Writing<'_>, job: &Job, kind: StageKind) -> Result<(), StoreError> {
+        // Its transcript, if it has one, stays until it is replaced.
+        let sql = "UPDATE job SET state = 'queued', error_code = NULL, error = NULL, started_at = NULL, \
+                   finished_at = NULL, runs = runs + 1, priority = $2 WHERE id = $1";
+        let values = [job.id.to_string().into(), Priority::Batch.rank().into()];
+        let changed = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        changed.map_err(during("queue a job again"))?;
+        self.remove_chunks_before(writing, job.id, kind).await?;
+        let model = (kind == StageKind::Transcribe).then(|| job.options.model.clone());
+        let turn = Turn { account: job.account.to_string(), priority: Priority::Batch.rank(), model };
+        let stage = self.insert_stage(job.id, kind, &turn);
+        writing.transaction.execute_raw(stage).await.map(|_| ()).map_err(during("queue a stage again"))
+    }
+
+    /// Samples that are made anew need not be the same.
+    async fn remove_chunks_before(
+        &self,
+        writing: &Writing<'_>,
+        job: JobId,
+        kind: StageKind,
+    ) -> Result<(), StoreError> {
+        if kind == StageKind::Transcribe { Ok(()) } else { self.remove_chunks(writing, job).await }
+    }
+}
+
+/// The stage to begin with: the one asked for, or the latest, whose input is still there.
+fn first_stage(job: &Job, asked: Option<StageKind>) -> Option<StageKind> {
+    let samples = job.samples.map(|_| StageKind::Transcribe);
+    let upload = job.upload.map(|_| StageKind::Intake);
+    let url = job.source_url.as_ref().map(|_| StageKind::Fetch);
+    match asked {
+        None => samples.or(upload).or(url),
+        // Without samples, those of another intake do.
+        Some(StageKind::Transcribe) => samples.or(upload).or(url),
+        Some(StageKind::Intake) => upload.or(url),
+        Some(StageKind::Fetch) => url,
+    }
+}

@@ -71,7 +71,6 @@ struct JobForm {
 
 /// A job made of a URL.
 #[derive(Debug, Object)]
-#[expect(dead_code, reason = "the schema of a body whose values are taken leniently")]
 struct JobRequest {
     /// Where the file is.
     url: String,

@@ -215,7 +215,8 @@ async fn body(app: &App, job: &Job, shape: Shape) -> Result<String, ApiError> {
     Ok(shape.render(stored(app, job).await?, &allowance(app, job).await?))
 }
 
-async fn stored(app: &App, job: &Job) -> Result<Transcript, ApiError> {
+/// The transcript of a completed job.
+pub(crate) async fn stored(app: &App, job: &Job) -> Result<Transcript, ApiError> {
     let missing = || ApiError::internal(&io::Error::other("a completed job without a transcript"));
     let key = job.transcript.ok_or_else(missing)?;
     let bytes = app.objects.read(&key, MAX_TRANSCRIPT).await?;

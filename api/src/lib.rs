@@ -14,6 +14,7 @@ mod error;
 mod estimate;
 mod form;
 mod fresh;
+mod job_document;
 pub mod migrate;
 pub mod openapi;
 mod options;

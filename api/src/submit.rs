@@ -133,6 +133,10 @@ pub(crate) async fn create(
         Source::Upload(_) => Lane::Intake,
         Source::Url(_) => Lane::Fetch,
     };
+    if lane == Lane::Fetch && !app.registry.workers().await?.has(lane) {
+        let message = "no fetch worker is running at the moment; send the file itself, or try again shortly";
+        return Err(ApiError::new(Cause::NoWorker, message));
+    }
     let (id, upload) = (submission.job, upload_of(&media));
     let admitted = admit(app, submission, &options, media).await;
     if !matches!(admitted, Ok(Admission::Created))
@@ -148,11 +152,16 @@ pub(crate) async fn create(
         }
         Admission::Refused(refusal) => return Err(refused(app, submission.caller, refusal).await),
     }
-    if let Err(error) = app.queue.wake(lane, id).await {
-        tracing::warn!(error = %error, job.id = %id, "cannot wake a worker; its slow poll finds the job");
-    }
+    wake(app, lane, id).await;
     tracing::info!(job.id = %id, lane = %lane, "job accepted");
     Ok(Accepted { job: id, options })
+}
+
+/// Wakes a worker. One that cannot be woken looks by itself every few seconds.
+pub(crate) async fn wake(app: &App, lane: Lane, job: JobId) {
+    if let Err(error) = app.queue.wake(lane, job).await {
+        tracing::warn!(error = %error, job.id = %job, "cannot wake a worker; its slow poll finds the job");
+    }
 }
 
 fn upload_of(media: &Media) -> Option<ObjectKey> {

@@ -41,6 +41,11 @@ impl Waiters {
         end.flatten()
     }
 
+    /// A feed of changes of the database, for whoever follows a job.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.feed.subscribe()
+    }
+
     /// Whether anybody waits for the job at the moment.
     pub(crate) fn are_waiting_for(&self, job: JobId) -> bool {
         self.lock().get(&job).is_some_and(|sender| sender.receiver_count() > 0)

@@ -1,88 +1,45 @@
-//! `/v1/jobs/{id}`: read, cancel or delete, and the transcript in any shape.
+//! `/v1/jobs`: create, list, read, cancel or delete, run again, and the transcript in any shape.
+
+use std::time::Duration;
 
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use steno_shared::id::JobId;
-use steno_shared::job::{Job, JobState, Stage, StageState};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use steno_shared::job::{Job, JobState, Priority, StageKind};
+use steno_shared::store::{Cursor, JobFilter, Retried};
 
 use super::Tag;
 use crate::auth::Caller;
-use crate::deliver;
+use crate::body::JobBody;
+use crate::deliver::{self, Waiting};
 use crate::error::{ApiError, Cause};
+use crate::estimate;
+use crate::job_document::{self, JobDocument, JobReply};
 use crate::options::TranscribeOptions;
 use crate::reply::{Reply, Shape};
 use crate::state::App;
-use crate::submit;
+use crate::submit::{self, Accepted};
+
+/// How many jobs a page of a list holds.
+const PAGE: u32 = 20;
+const MAX_PAGE: u32 = 100;
+/// The longest that one request waits for a job's end.
+const MAX_WAIT: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
 pub(crate) struct Routes;
 
-/// A job.
+/// A page of jobs.
 #[derive(Debug, Object)]
-#[oai(rename = "Job")]
-struct JobDocument {
-    /// Its name.
-    id: String,
-    /// queued, processing, completed, failed or cancelled.
-    state: String,
-    /// The model that transcribes.
-    model: String,
-    /// The language asked for; absent = detected.
+#[oai(rename = "JobList")]
+struct JobListDocument {
+    /// The newest first.
+    jobs: Vec<JobDocument>,
+    /// What to send as `cursor` for the next page; absent on the last.
     #[oai(skip_serializing_if_is_none)]
-    language: Option<String>,
-    /// Whether speakers are told apart.
-    diarize: bool,
-    /// Expected speakers; 0 = to be found out.
-    speakers: u8,
-    /// The name that the client gave its file.
-    #[oai(skip_serializing_if_is_none)]
-    file_name: Option<String>,
-    /// Length of the audio, in seconds, once known.
-    #[oai(skip_serializing_if_is_none)]
-    duration: Option<f64>,
-    /// What is being done.
-    #[oai(skip_serializing_if_is_none)]
-    progress: Option<ProgressDocument>,
-    /// Why it failed.
-    #[oai(skip_serializing_if_is_none)]
-    error: Option<FailureDocument>,
-    /// RFC 3339.
-    created_at: String,
-    /// When work on it began.
-    #[oai(skip_serializing_if_is_none)]
-    started_at: Option<String>,
-    /// When it was completed, failed or cancelled.
-    #[oai(skip_serializing_if_is_none)]
-    finished_at: Option<String>,
-}
-
-/// How far a job is.
-#[derive(Debug, Object)]
-#[oai(rename = "Progress")]
-struct ProgressDocument {
-    /// The step that runs or waits: intake (decoding) or transcribe.
-    stage: String,
-    /// Tries of it so far.
-    attempts: u32,
-    /// Seconds of media dealt with.
-    done_seconds: f64,
-    /// Seconds of media in all, once known.
-    #[oai(skip_serializing_if_is_none)]
-    total_seconds: Option<f64>,
-}
-
-/// Why a job failed.
-#[derive(Debug, Object)]
-#[oai(rename = "Failure")]
-struct FailureDocument {
-    /// For programs.
-    code: String,
-    /// For people.
-    message: String,
+    next_cursor: Option<String>,
 }
 
 #[derive(ApiResponse)]
@@ -96,9 +53,66 @@ enum DeleteResponse {
     Deleted,
 }
 
+#[derive(ApiResponse)]
+enum RetryResponse {
+    /// It is queued again.
+    #[oai(status = 202)]
+    Queued(Json<JobDocument>),
+}
+
 #[OpenApi]
 impl Routes {
+    /// Create a job.
+    ///
+    /// Of a file, or of a URL. The answer comes as soon as the file is stored: the job is not lost any more. With
+    /// `dry_run` it comes when the file is decoded, and says what a transcription would cost. The same
+    /// `Idempotency-Key` gives the same job for 24 hours, and so does the same file, with the same options, while
+    /// its job is under way.
+    #[oai(path = "/v1/jobs", method = "post", operation_id = "create_job", tag = "Tag::Jobs")]
+    async fn create(&self, caller: Caller, app: Data<&App>, body: JobBody) -> Result<JobReply, ApiError> {
+        let JobBody(body) = body;
+        let submission = body.submission(&caller, Priority::Batch)?;
+        let Accepted { job, options } = body.accept(&app, &submission).await?;
+        if options.dry_run {
+            let estimate = deliver::when_estimated(Waiting::new(&app, job, &caller)).await?;
+            return Ok(JobReply(estimate::reply(estimate)?.0));
+        }
+        let job = app.store.job(job).await?.ok_or_else(ApiError::no_such_job)?;
+        JobReply::accepted(&app, job).await
+    }
+
+    /// List your jobs, the newest first.
+    #[oai(path = "/v1/jobs", method = "get", operation_id = "list_jobs", tag = "Tag::Jobs")]
+    #[expect(clippy::too_many_arguments, reason = "poem-openapi takes each parameter by itself")]
+    async fn list(
+        &self,
+        caller: Caller,
+        app: Data<&App>,
+        /// Only those in these states, separated by commas: queued, processing, completed, failed, cancelled.
+        state: Query<Option<String>>,
+        /// How many, at most 100; 20 unless given.
+        limit: Query<Option<String>>,
+        /// `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<JobListDocument>, ApiError> {
+        caller.require_key()?;
+        let filter = JobFilter {
+            account: caller.account().clone(),
+            states: states(state.as_deref().unwrap_or_default())?,
+            after: cursor.as_deref().filter(|text| !text.is_empty()).map(after).transpose()?,
+            limit: page(limit.as_deref())?,
+        };
+        let page = app.store.jobs(&filter).await?;
+        let mut jobs = Vec::new();
+        for job in page.jobs {
+            jobs.push(job_document::of(&app, job).await?);
+        }
+        Ok(Json(JobListDocument { jobs, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
+    }
+
     /// Read a job.
+    ///
+    /// With `wait`, the answer comes at the job's end, or after that many seconds.
     #[oai(path = "/v1/jobs/:id", method = "get", operation_id = "get_job", tag = "Tag::Jobs")]
     async fn get(
         &self,
@@ -106,9 +120,22 @@ impl Routes {
         app: Data<&App>,
         /// The job's id.
         id: Path<String>,
+        /// Seconds to wait for the job's end, at most 300.
+        wait: Query<Option<String>>,
     ) -> Result<Json<JobDocument>, ApiError> {
-        let job = find(&app, &caller, &id).await?;
-        Ok(Json(document(&app, job).await?))
+        let mut job = find(&app, &caller, &id).await?;
+        if let Some(text) = wait.as_deref()
+            && !job.state.is_final()
+        {
+            let wait = seconds(text)?.min(MAX_WAIT);
+            tokio::select! {
+                _ = app.waiters.wait(job.id) => {}
+                () = tokio::time::sleep(wait) => {}
+                () = app.stop.cancelled() => {}
+            }
+            job = find(&app, &caller, &id).await?;
+        }
+        Ok(Json(job_document::of(&app, job).await?))
     }
 
     /// Cancel or delete a job.
@@ -125,10 +152,50 @@ impl Routes {
         let job = find(&app, &caller, &id).await?;
         if submit::cancel(&app, &job).await? {
             let job = app.store.job(job.id).await?.ok_or_else(ApiError::no_such_job)?;
-            return Ok(DeleteResponse::Cancelled(Json(document(&app, job).await?)));
+            return Ok(DeleteResponse::Cancelled(Json(job_document::of(&app, job).await?)));
         }
         submit::remove(&app, job.id).await?;
         Ok(DeleteResponse::Deleted)
+    }
+
+    /// Run a job again.
+    ///
+    /// One that failed or was cancelled goes on from the stage whose input is still there. With `stage`, that stage
+    /// of a completed job is run again; what was charged is not charged again.
+    #[oai(path = "/v1/jobs/:id/retry", method = "post", operation_id = "retry_job", tag = "Tag::Jobs")]
+    async fn retry(
+        &self,
+        caller: Caller,
+        app: Data<&App>,
+        /// The job's id.
+        id: Path<String>,
+        /// fetch, intake or transcribe.
+        stage: Query<Option<String>>,
+    ) -> Result<RetryResponse, ApiError> {
+        let job = find(&app, &caller, &id).await?;
+        let stage = stage.as_deref().filter(|name| !name.is_empty()).map(stage_named).transpose()?;
+        let refused = |cause, message: &str| Err(ApiError::new(cause, message).with_job(job.id));
+        match app.store.retry_job(job.id, stage).await? {
+            Retried::Queued(kind) => submit::wake(&app, kind.lane(), job.id).await,
+            Retried::AudioDeleted => {
+                return refused(
+                    Cause::AudioDeleted,
+                    "the audio that this needs is deleted: send the file again; --keep-audio keeps it from now on",
+                );
+            }
+            Retried::Active => return refused(Cause::NotReady, "the job has not ended yet"),
+            Retried::Completed => {
+                let message = "the job is completed; to run a stage of it again, name it: ?stage=transcribe";
+                return refused(Cause::NotReady, message);
+            }
+            Retried::Refused(shortage) => {
+                let usage = app.store.usage(&job.account).await?;
+                return Err(ApiError::shortage(&shortage, &usage).with_job(job.id));
+            }
+            Retried::Missing => return Err(ApiError::no_such_job()),
+        }
+        let job = app.store.job(job.id).await?.ok_or_else(ApiError::no_such_job)?;
+        Ok(RetryResponse::Queued(Json(job_document::of(&app, job).await?)))
     }
 
     /// Read a job's transcript, in any form.
@@ -159,8 +226,10 @@ impl Routes {
         }
         let job = find(&app, &caller, &id).await?;
         let shape = Shape { format: options.format, labels: options.labels };
+        if job.transcript.is_some() {
+            return deliver::transcript(&app, &job, shape).await;
+        }
         match job.state {
-            JobState::Completed => deliver::transcript(&app, &job, shape).await,
             JobState::Queued | JobState::Processing => {
                 let message = format!("the job is {}; its transcript is not ready", job.state);
                 Err(ApiError::new(Cause::NotReady, message).with_job(job.id).retry_after(2))
@@ -170,7 +239,7 @@ impl Routes {
                 let message = format!("the job failed, so there is no transcript: {reason}");
                 Err(ApiError::new(Cause::NotReady, message).with_job(job.id))
             }
-            JobState::Cancelled => {
+            JobState::Completed | JobState::Cancelled => {
                 let message = "the job was cancelled, so there is no transcript";
                 Err(ApiError::new(Cause::NotReady, message).with_job(job.id))
             }
@@ -179,46 +248,40 @@ impl Routes {
 }
 
 /// The job, if there is one and the caller may read it.
-async fn find(app: &App, caller: &Caller, id: &str) -> Result<Job, ApiError> {
+pub(super) async fn find(app: &App, caller: &Caller, id: &str) -> Result<Job, ApiError> {
     let id: JobId = id.parse().map_err(|_| ApiError::no_such_job())?;
     let job = app.store.job(id).await?;
     job.filter(|job| caller.may_read(job)).ok_or_else(ApiError::no_such_job)
 }
 
-async fn document(app: &App, job: Job) -> Result<JobDocument, ApiError> {
-    let stages = if job.state.is_final() { Vec::new() } else { app.store.stages(job.id).await? };
-    Ok(JobDocument {
-        id: job.id.to_string(),
-        state: job.state.to_string(),
-        model: job.options.model.to_string(),
-        language: job.options.language.map(|language| language.code().to_owned()),
-        diarize: job.options.diarize,
-        speakers: job.options.speakers,
-        file_name: job.file_name,
-        duration: job.duration.map(|duration| duration.as_seconds()),
-        progress: progress(&stages),
-        error: job
-            .failure
-            .map(|failure| FailureDocument { code: failure.code.to_string(), message: failure.message }),
-        created_at: rfc3339(job.created_at),
-        started_at: job.started_at.map(rfc3339),
-        finished_at: job.finished_at.map(rfc3339),
-    })
+fn states(text: &str) -> Result<Vec<JobState>, ApiError> {
+    let unknown = |name: &str| {
+        let known: Vec<_> = JobState::ALL.iter().map(|state| state.as_str()).collect();
+        ApiError::field(format!("unknown state {name:?}; the states are {}", known.join(", ")))
+    };
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| name.to_ascii_lowercase().parse().map_err(|_| unknown(name))).collect()
 }
 
-/// The first stage that is not done.
-fn progress(stages: &[Stage]) -> Option<ProgressDocument> {
-    let open = |stage: &&Stage| matches!(stage.state, StageState::Queued | StageState::Running);
-    let stage = stages.iter().find(open)?;
-    Some(ProgressDocument {
-        stage: stage.kind.to_string(),
-        attempts: stage.attempts,
-        done_seconds: stage.progress.done.as_seconds(),
-        total_seconds: stage.progress.total.map(|total| total.as_seconds()),
-    })
+fn after(text: &str) -> Result<Cursor, ApiError> {
+    text.parse().map_err(|_| ApiError::field("the cursor is not one that a list gave"))
 }
 
-fn rfc3339(millis: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
-    at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
+fn page(text: Option<&str>) -> Result<u32, ApiError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(PAGE) };
+    let number = text.parse::<u32>().ok().filter(|number| *number >= 1);
+    let number = number.ok_or_else(|| ApiError::field("limit must be a whole number from 1 to 100"))?;
+    Ok(number.min(MAX_PAGE))
+}
+
+fn seconds(text: &str) -> Result<Duration, ApiError> {
+    let span = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    span.ok_or_else(|| ApiError::field("wait must be a number of seconds, at most 300"))
+}
+
+fn stage_named(name: &str) -> Result<StageKind, ApiError> {
+    name.parse().map_err(|_| {
+        let known: Vec<_> = StageKind::ALL.iter().map(|stage| stage.as_str()).collect();
+        ApiError::field(format!("unknown stage; the stages are {}", known.join(", ")))
+    })
 }

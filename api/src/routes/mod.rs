@@ -1,10 +1,12 @@
 //! The routes, one file a resource, and the endpoint that serves them all.
 
+mod events;
 mod health;
 mod jobs;
 mod languages;
 mod models;
 mod transcribe;
+mod usage;
 
 use std::sync::Arc;
 
@@ -23,17 +25,35 @@ pub(crate) enum Tag {
     Transcription,
     /// What was asked for, and what became of it.
     Jobs,
+    /// What you may use, and have used.
+    Account,
     /// What this server can do.
     Catalogue,
     /// Whether it can do it now.
     Health,
 }
 
-type Api = (transcribe::Routes, jobs::Routes, models::Routes, languages::Routes, health::Routes);
+type Api = (
+    transcribe::Routes,
+    jobs::Routes,
+    events::Routes,
+    usage::Routes,
+    models::Routes,
+    languages::Routes,
+    health::Routes,
+);
 
 /// Every operation, as poem-openapi has it.
 pub(crate) fn service() -> OpenApiService<Api, ()> {
-    let api = (transcribe::Routes, jobs::Routes, models::Routes, languages::Routes, health::Routes);
+    let api = (
+        transcribe::Routes,
+        jobs::Routes,
+        events::Routes,
+        usage::Routes,
+        models::Routes,
+        languages::Routes,
+        health::Routes,
+    );
     OpenApiService::new(api, "Steno", env!("CARGO_PKG_VERSION"))
         .description(
             "Speech to text on your own hardware: the API of STT.ai, self-hosted. Every error is \

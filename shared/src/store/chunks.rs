@@ -1,10 +1,12 @@
 //! Chunks of running transcriptions: stored as they come, so that a killed worker's successor continues.
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use serde::Deserialize;
 
 use super::entity::chunk;
 use super::{Store, StoreError, Writing, during, unreadable};
 use crate::id::JobId;
+use crate::transcript::Segment;
 
 /// The result for one chunk of a job's samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,19 @@ pub struct ChunkRecord {
     pub end: u64,
     /// The result, as JSON of the worker's own making.
     pub content: String,
+}
+
+impl ChunkRecord {
+    /// The segments in it: of the worker's JSON, only `segments` means something to others. None from a version
+    /// that wrote it otherwise.
+    #[must_use]
+    pub fn segments(&self) -> Vec<Segment> {
+        #[derive(Deserialize)]
+        struct Content {
+            segments: Vec<Segment>,
+        }
+        serde_json::from_str::<Content>(&self.content).map(|content| content.segments).unwrap_or_default()
+    }
 }
 
 impl Store {
@@ -51,8 +66,18 @@ impl Store {
     /// # Errors
     /// If they cannot be read.
     pub async fn chunks(&self, job: JobId) -> Result<Vec<ChunkRecord>, StoreError> {
+        self.chunks_after(job, None).await
+    }
+
+    /// The same, those that begin after this sample only.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn chunks_after(&self, job: JobId, after: Option<u64>) -> Result<Vec<ChunkRecord>, StoreError> {
+        let after = after.map_or(-1, u64::cast_signed);
         let rows = chunk::Entity::find()
             .filter(chunk::Column::JobId.eq(job.to_string()))
+            .filter(chunk::Column::StartSample.gt(after))
             .order_by_asc(chunk::Column::StartSample)
             .all(&self.db)
             .await

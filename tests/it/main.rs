@@ -7,6 +7,7 @@ mod architecture;
 mod catalogue;
 mod edge;
 mod faults;
+mod job_api;
 mod jobs;
 mod load;
 mod openapi;

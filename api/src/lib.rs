@@ -8,6 +8,8 @@ mod allowance;
 mod auth;
 mod body;
 pub mod cli;
+mod client;
+mod command;
 mod deliver;
 pub mod edge;
 mod error;

@@ -5,6 +5,7 @@
 mod accuracy;
 mod architecture;
 mod catalogue;
+mod commands;
 mod edge;
 mod faults;
 mod job_api;

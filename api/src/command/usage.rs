@@ -38,7 +38,10 @@ fn rows(usage: &Value) -> [(&'static str, String); 6] {
         ("minutes", quota(&usage["minutes"], "limit")),
         ("credits", quota(&usage["credits"], "granted")),
         ("transcriptions", quota(&usage["transcriptions"], "limit")),
-        ("running", of(&number(&running["running"]), &running["limit"])),
+        (
+            "running",
+            running["running"].as_u64().map_or_else(String::new, |n| of(&n.to_string(), &running["limit"])),
+        ),
         ("largest file", largest.unwrap_or_default()),
     ]
 }

@@ -32,6 +32,8 @@ enum Command {
     Transcribe(command::transcribe::Transcribe),
     /// List, show, cancel, delete or retry jobs, and read their transcripts
     Jobs(command::jobs::Jobs),
+    /// Make, list and revoke keys, and grant credits, in the database of this machine
+    Keys(command::keys::Keys),
     /// Show what the key has used, and what is left
     Usage(command::usage::Usage),
     /// Print the OpenAPI document
@@ -56,6 +58,7 @@ impl Command {
         match self {
             Self::Transcribe(arguments) => Written::by(&arguments.json),
             Self::Jobs(arguments) => Written::by(&arguments.json),
+            Self::Keys(arguments) => Written::by(&arguments.json),
             Self::Usage(arguments) => Written::by(&arguments.json),
             _ => Written::Text,
         }
@@ -86,6 +89,7 @@ impl Command {
                 Self::Openapi => Ok(std::io::stdout().write_all(openapi::yaml().as_bytes())?),
                 Self::Transcribe(arguments) => command::transcribe::run(arguments).await,
                 Self::Jobs(arguments) => command::jobs::run(arguments).await,
+                Self::Keys(arguments) => command::keys::run(arguments).await,
                 Self::Usage(arguments) => command::usage::run(arguments).await,
             }
         });

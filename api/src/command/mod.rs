@@ -4,6 +4,7 @@
 
 mod error;
 pub(crate) mod jobs;
+pub(crate) mod keys;
 mod output;
 mod progress;
 mod text;

@@ -4,6 +4,8 @@ mod bad_input;
 mod documents;
 mod faults;
 mod interrupt;
+mod keys;
+mod real;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

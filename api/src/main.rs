@@ -1,5 +1,7 @@
 //! The executable `steno`.
 
-fn main() -> anyhow::Result<()> {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     steno_api::cli::run()
 }

@@ -1,7 +1,7 @@
 //! The settings of the API.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use steno_shared::account::Tiers;
 use steno_shared::catalog::{Aliases, ModelId};
@@ -155,10 +155,7 @@ impl ApiSettings {
     /// # Errors
     /// A sentence, if the file cannot be read.
     pub fn read_tiers(&self) -> Result<Tiers, String> {
-        let Some(path) = &self.tiers else { return Tiers::with("{}").map_err(|error| error.to_string()) };
-        let named = |error: &dyn std::fmt::Display| format!("--tiers {}: {error}", path.display());
-        let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
-        Tiers::with(&text).map_err(|error| named(&error))
+        read_tiers(self.tiers.as_deref())
     }
 
     /// The model for requests that name none, if one is set.
@@ -172,6 +169,17 @@ impl ApiSettings {
             _ => Err(format!("--default-model: {name:?} is not in the catalogue")),
         }
     }
+}
+
+/// The tiers: the built-in ones and those of the file, if there is one.
+///
+/// # Errors
+/// A sentence, if the file cannot be read.
+pub fn read_tiers(file: Option<&Path>) -> Result<Tiers, String> {
+    let Some(path) = file else { return Tiers::with("{}").map_err(|error| error.to_string()) };
+    let named = |error: &dyn std::fmt::Display| format!("--tiers {}: {error}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+    Tiers::with(&text).map_err(|error| named(&error))
 }
 
 /// What `steno serve` takes.

@@ -7,6 +7,7 @@ pub mod client;
 pub mod clips;
 pub mod process;
 pub mod score;
+pub mod scripted;
 pub mod wait;
 pub mod world;
 

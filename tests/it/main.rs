@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
 
 mod accuracy;
+mod admin;
 mod architecture;
 mod catalogue;
+mod commands;
 mod edge;
 mod faults;
 mod job_api;

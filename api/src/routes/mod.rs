@@ -1,5 +1,6 @@
 //! The routes, one file a resource, and the endpoint that serves them all.
 
+mod admin;
 mod events;
 mod health;
 mod jobs;
@@ -25,6 +26,8 @@ pub(crate) enum Tag {
     Transcription,
     /// What was asked for, and what became of it.
     Jobs,
+    /// Keys and accounts, for callers with an admin key.
+    Admin,
     /// What you may use, and have used.
     Account,
     /// What this server can do.
@@ -38,6 +41,7 @@ type Api = (
     jobs::Routes,
     events::Routes,
     usage::Routes,
+    admin::Routes,
     models::Routes,
     languages::Routes,
     health::Routes,
@@ -50,6 +54,7 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
         jobs::Routes,
         events::Routes,
         usage::Routes,
+        admin::Routes,
         models::Routes,
         languages::Routes,
         health::Routes,

@@ -169,13 +169,16 @@ impl Store {
             .order_by_asc(account::Column::Id)
             .all(&self.db)
             .await;
-        let record = |row: account::Model| AccountRecord {
-            id: AccountId::of_row(row.id),
-            tier: row.tier,
-            label: row.label,
-            created_at: row.created_at,
-        };
-        Ok(rows.map_err(during("list accounts"))?.into_iter().map(record).collect())
+        Ok(rows.map_err(during("list accounts"))?.into_iter().map(account_record).collect())
+    }
+
+    /// An account, if there is one of this id.
+    ///
+    /// # Errors
+    /// If the row cannot be read.
+    pub async fn account(&self, id: &AccountId) -> Result<Option<AccountRecord>, StoreError> {
+        let row = account::Entity::find_by_id(id.to_string()).one(&self.db).await;
+        Ok(row.map_err(during("look for an account"))?.map(account_record))
     }
 
     /// Puts an account into another tier, from its next request on. False if there is no such account.
@@ -218,4 +221,13 @@ fn record(row: &sea_orm::QueryResult) -> Result<KeyRecord, StoreError> {
         created_at: column(row, "created_at")?,
         revoked_at: column(row, "revoked_at")?,
     })
+}
+
+fn account_record(row: account::Model) -> AccountRecord {
+    AccountRecord {
+        id: AccountId::of_row(row.id),
+        tier: row.tier,
+        label: row.label,
+        created_at: row.created_at,
+    }
 }

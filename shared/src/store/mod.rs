@@ -14,6 +14,7 @@ mod list;
 mod retry;
 mod stages;
 mod sweep;
+mod uploads;
 mod usage;
 pub mod workers;
 
@@ -36,6 +37,7 @@ pub use retry::Retried;
 pub use stages::{Beat, Reaped};
 pub use sweep::Retention;
 pub use usage::{Usage, Used};
+pub use uploads::{NewUpload, UploadRecord};
 
 use crate::settings::DatabaseUrl;
 

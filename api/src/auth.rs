@@ -40,7 +40,12 @@ impl Caller {
 
     /// A job is read by its account, an anonymous one by whoever holds its id.
     pub(crate) fn may_read(&self, job: &Job) -> bool {
-        job.account.is_anonymous() || job.account == self.account
+        self.may_use(&job.account)
+    }
+
+    /// What belongs to an account is used by it alone, what is anonymous by whoever can name it.
+    pub(crate) fn may_use(&self, account: &AccountId) -> bool {
+        account.is_anonymous() || *account == self.account
     }
 
     /// The largest file that the caller may send.

@@ -5,6 +5,8 @@ mod jobs;
 mod languages;
 mod models;
 mod transcribe;
+mod tus;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -23,17 +25,27 @@ pub(crate) enum Tag {
     Transcription,
     /// What was asked for, and what became of it.
     Jobs,
+    /// Large files over bad connections, by the protocol tus 1.0.0 (<https://tus.io>).
+    Uploads,
     /// What this server can do.
     Catalogue,
     /// Whether it can do it now.
     Health,
 }
 
-type Api = (transcribe::Routes, jobs::Routes, models::Routes, languages::Routes, health::Routes);
+type Api =
+    (transcribe::Routes, jobs::Routes, uploads::Routes, models::Routes, languages::Routes, health::Routes);
 
 /// Every operation, as poem-openapi has it.
 pub(crate) fn service() -> OpenApiService<Api, ()> {
-    let api = (transcribe::Routes, jobs::Routes, models::Routes, languages::Routes, health::Routes);
+    let api = (
+        transcribe::Routes,
+        jobs::Routes,
+        uploads::Routes,
+        models::Routes,
+        languages::Routes,
+        health::Routes,
+    );
     OpenApiService::new(api, "Steno", env!("CARGO_PKG_VERSION"))
         .description(
             "Speech to text on your own hardware: the API of STT.ai, self-hosted. Every error is \
@@ -54,6 +66,7 @@ pub fn endpoint(app: App) -> BoxEndpoint<'static, Response> {
             let document = Arc::clone(&document);
             async move { with_allow(&*route, request, &document).await }
         })
+        .around(|route, request| async move { tus::speak(&*route, request).await })
         .boxed()
 }
 

@@ -13,5 +13,6 @@ mod openapi;
 mod rows;
 mod stores;
 mod transcribe;
+mod tus;
 mod up;
 mod upload;

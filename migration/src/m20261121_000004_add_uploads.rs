@@ -2,10 +2,10 @@
 //!
 //! `received` is the sum of the bytes of an upload's parts. `parts` counts the parts that were begun, so that no
 //! two are ever given the same number; those that were stored have a row in `upload_part`. `job_id` is set once
-//! there is a job; the parts are gone by then.
+//! there is a job; the parts are gone by then. `metadata` is what the client said, as the protocol writes it.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, integer, string, string_null, text, text_null};
+use sea_orm_migration::schema::{big_integer, integer, string, string_null, text};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -15,12 +15,11 @@ enum Upload {
     Table,
     Id,
     Account,
+    Tier,
     Length,
     Received,
     Parts,
     Metadata,
-    Options,
-    FileName,
     RequestId,
     JobId,
     CreatedAt,
@@ -64,12 +63,11 @@ fn upload() -> TableCreateStatement {
         .table(Upload::Table)
         .col(string(Upload::Id).primary_key())
         .col(string(Upload::Account))
+        .col(string(Upload::Tier))
         .col(big_integer(Upload::Length))
         .col(big_integer(Upload::Received).default(0))
         .col(integer(Upload::Parts).default(0))
         .col(text(Upload::Metadata))
-        .col(text(Upload::Options))
-        .col(text_null(Upload::FileName))
         .col(string(Upload::RequestId))
         .col(string_null(Upload::JobId))
         .col(big_integer(Upload::CreatedAt))

@@ -11,7 +11,6 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaResponses, Registry
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OpenApi};
 use steno_shared::error::FailureCode;
 use steno_shared::id::JobId;
-use steno_shared::job::JobOptions;
 use steno_shared::settings;
 use steno_shared::store::{NewUpload, UploadRecord};
 
@@ -251,20 +250,13 @@ impl Routes {
         let description = Description::read(&metadata)?;
         // The parts stay until they have been joined.
         uploads::require_space(&app, length.saturating_mul(2)).await?;
-        let options = description.options;
-        let model = app.registry.resolve(&options.model, &app.settings.model_aliases).await?;
+        app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
         let new = NewUpload {
             id: JobId::random(),
             account: caller.account().to_owned(),
+            tier: String::new(),
             length,
             metadata,
-            options: JobOptions {
-                model: model.id.clone(),
-                language: options.language,
-                diarize: options.diarize,
-                speakers: options.speakers,
-            },
-            file_name: description.file_name,
             request_id: request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
         };
         let created = uploads::create(&app, &new).await?;

@@ -3,25 +3,30 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use steno_shared::catalog::ModelId;
 use steno_shared::failpoint;
 use steno_shared::id::JobId;
-use steno_shared::job::{NewJob, Priority, Upload};
+use steno_shared::job::{JobOptions, NewJob, Priority, Upload};
 use steno_shared::object::{ObjectKey, ObjectWriter};
 use steno_shared::store::UploadRecord;
 use tokio::io::AsyncReadExt;
 
-use super::no_such_upload;
 use super::receive::require_space;
+use super::{Description, no_such_upload};
 use crate::error::{ApiError, Cause};
 use crate::state::App;
 use crate::submit;
 
 /// Parts are read in blocks of this size.
 const BLOCK: usize = 256 * 1024;
+/// After a start, workers may not be there yet; later on, whatever refuses a job lasts.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LAST_PAUSE: Duration = Duration::from_secs(600);
 
 /// The uploads of which jobs are being made, in this process.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +76,26 @@ pub(crate) async fn finish(app: &App, id: JobId) -> Result<(), ApiError> {
     running.await
 }
 
+/// Makes, from the start on, the jobs of complete uploads that a dead process has not made, or that were refused when
+/// their last byte came.
+pub(crate) async fn finish_all(app: App) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match app.store.complete_uploads().await {
+            Ok(complete) => {
+                for id in complete {
+                    if let Err(refusal) = finish(&app, id).await {
+                        tracing::info!(upload.id = %id, reason = %refusal, "an upload waits for its job");
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(error = %error, "cannot look for complete uploads"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
 async fn make_job(app: &App, id: JobId) -> Result<(), ApiError> {
     let upload = app.store.upload(id).await?.ok_or_else(no_such_upload)?;
     if upload.job.is_some() {
@@ -79,13 +104,14 @@ async fn make_job(app: &App, id: JobId) -> Result<(), ApiError> {
     if !upload.is_complete() {
         return Err(ApiError::new(Cause::NotReady, "the upload is not complete"));
     }
-    let file_name = upload.file_name.as_deref();
     if app.store.job(id).await?.is_none() {
-        failpoint::hit("upload.complete", file_name).await;
+        failpoint::hit("upload.complete", None).await;
+        let description = Description::read(&upload.metadata)?;
+        let model = app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
         let stored = join(app, &upload).await?;
-        failpoint::hit("upload.joined", file_name).await;
-        submit::create(app, &new_job(&upload, stored)).await?;
-        failpoint::hit("upload.created", file_name).await;
+        failpoint::hit("upload.joined", None).await;
+        submit::create(app, &new_job(&upload, description, model.id.clone(), stored)).await?;
+        failpoint::hit("upload.created", None).await;
     }
     for part in app.store.finish_upload(id, id).await? {
         app.objects.remove(&part).await?;
@@ -93,13 +119,18 @@ async fn make_job(app: &App, id: JobId) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn new_job(upload: &UploadRecord, stored: Upload) -> NewJob {
+fn new_job(upload: &UploadRecord, description: Description, model: ModelId, stored: Upload) -> NewJob {
     NewJob {
         id: upload.id,
         account: upload.account.clone(),
         priority: Priority::Batch,
-        options: upload.options.clone(),
-        file_name: upload.file_name.clone(),
+        options: JobOptions {
+            model,
+            language: description.options.language,
+            diarize: description.options.diarize,
+            speakers: description.options.speakers,
+        },
+        file_name: description.file_name,
         upload: stored,
         request_id: upload.request_id.clone(),
     }

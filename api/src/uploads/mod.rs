@@ -14,7 +14,8 @@ use steno_shared::id::JobId;
 use steno_shared::store::{NewUpload, UploadRecord};
 
 pub(crate) use checksum::ALGORITHMS;
-pub(crate) use finish::finish;
+use finish::finish;
+pub(crate) use finish::finish_all;
 pub(crate) use metadata::Description;
 pub(crate) use receive::{Patch, receive, require_space};
 
@@ -79,16 +80,11 @@ pub(crate) async fn remove(app: &App, upload: &UploadRecord) -> Result<(), ApiEr
     Ok(())
 }
 
-/// Removes what has expired, and makes the jobs that a dead process has not made. The number of objects removed.
+/// Removes what has expired, and says how many objects that were.
 pub(crate) async fn sweep(app: &App) -> Result<usize, ApiError> {
     let parts = app.store.remove_expired_uploads().await?;
     for part in &parts {
         app.objects.remove(part).await?;
-    }
-    for id in app.store.complete_uploads().await? {
-        if let Err(refusal) = finish(app, id).await {
-            tracing::info!(upload.id = %id, reason = %refusal, "no job can be made of a complete upload yet");
-        }
     }
     Ok(parts.len())
 }

@@ -159,10 +159,9 @@ impl<'a> Receiver<'a> {
             }
             checksum.check()?;
         }
-        let file_name = self.upload.file_name.as_deref();
-        failpoint::hit("upload.received", file_name).await;
+        failpoint::hit("upload.received", None).await;
         writer.finish().await?;
-        failpoint::hit("upload.stored", file_name).await;
+        failpoint::hit("upload.stored", None).await;
         if !self.app.store.add_part(&key, self.offset, bytes, life).await? {
             self.app.objects.remove(&key).await?;
             return Err(moved());

@@ -10,7 +10,6 @@ use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::{Store, StoreError, Writing, column, during, unreadable};
 use crate::id::JobId;
-use crate::job::JobOptions;
 use crate::object::ObjectKey;
 
 /// An upload about to be created.
@@ -20,14 +19,12 @@ pub struct NewUpload {
     pub id: JobId,
     /// Whose it is.
     pub account: String,
+    /// The tier whose limits its job has.
+    pub tier: String,
     /// Its bytes in all.
     pub length: u64,
     /// What the client said of it, as it said it.
     pub metadata: String,
-    /// What was asked for.
-    pub options: JobOptions,
-    /// The name that the client gave its file.
-    pub file_name: Option<String>,
     /// The request that made it.
     pub request_id: String,
 }
@@ -39,16 +36,14 @@ pub struct UploadRecord {
     pub id: JobId,
     /// Whose it is.
     pub account: String,
+    /// The tier whose limits its job has.
+    pub tier: String,
     /// Its bytes in all.
     pub length: u64,
     /// The bytes that have arrived, from the beginning.
     pub received: u64,
     /// What the client said of it, as it said it.
     pub metadata: String,
-    /// What was asked for.
-    pub options: JobOptions,
-    /// The name that the client gave its file.
-    pub file_name: Option<String>,
     /// The request that made it.
     pub request_id: String,
     /// The job that was made of it.
@@ -92,16 +87,15 @@ impl Store {
         }
         let insert = self.statement(
             format!(
-                "INSERT INTO upload (id, account, length, metadata, options, file_name, request_id, created_at, \
-                 expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, {now}, {now} + $8) RETURNING expires_at"
+                "INSERT INTO upload (id, account, tier, length, metadata, request_id, created_at, expires_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, {now}, {now} + $7) RETURNING expires_at"
             ),
             [
                 new.id.to_string().into(),
                 new.account.clone().into(),
+                new.tier.clone().into(),
                 new.length.cast_signed().into(),
                 new.metadata.clone().into(),
-                serde_json::to_string(&new.options).map_err(unreadable)?.into(),
-                new.file_name.clone().into(),
                 new.request_id.clone().into(),
                 millis(life).into(),
             ],
@@ -305,11 +299,10 @@ fn record(row: &QueryResult) -> Result<UploadRecord, StoreError> {
     Ok(UploadRecord {
         id: column::<String>(row, "id")?.parse().map_err(unreadable)?,
         account: column(row, "account")?,
+        tier: column(row, "tier")?,
         length: column::<i64>(row, "length")?.unsigned_abs(),
         received: column::<i64>(row, "received")?.unsigned_abs(),
         metadata: column(row, "metadata")?,
-        options: serde_json::from_str(&column::<String>(row, "options")?).map_err(unreadable)?,
-        file_name: column(row, "file_name")?,
         request_id: column(row, "request_id")?,
         job: job.map(|job| job.parse().map_err(unreadable)).transpose()?,
         expires_at: column(row, "expires_at")?,

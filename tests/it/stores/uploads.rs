@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use steno_shared::catalog::ModelId;
 use steno_shared::id::JobId;
-use steno_shared::job::{JobOptions, Priority};
+use steno_shared::job::Priority;
 use steno_shared::object::ObjectKey;
 use steno_shared::store::NewUpload;
 
@@ -17,9 +16,8 @@ fn new(account: &str, length: u64) -> NewUpload {
         id: JobId::random(),
         account: account.to_owned(),
         length,
+        tier: "free".to_owned(),
         metadata: "filename YQ==".to_owned(),
-        options: JobOptions { model: ModelId::from("mini"), ..JobOptions::default() },
-        file_name: Some("a".to_owned()),
         request_id: "test".to_owned(),
     }
 }
@@ -48,7 +46,7 @@ async fn of_two_writers_at_one_place_the_second_is_refused() {
     let upload = store.upload(id).await.unwrap().unwrap();
     assert!(upload.is_complete() && !upload.expired && upload.job.is_none());
     assert_eq!((upload.length, upload.metadata.as_str()), (10, "filename YQ=="));
-    assert_eq!(upload.options.model, ModelId::from("mini"));
+    assert_eq!((upload.account.as_str(), upload.tier.as_str()), ("a", "free"));
     assert_eq!(store.complete_uploads().await.unwrap(), [id]);
     assert_eq!(store.upload_parts(id).await.unwrap(), [ObjectKey::part(id, 2), ObjectKey::part(id, 3)]);
 }

@@ -1,5 +1,7 @@
 //! A client of the protocol that can do everything wrong.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, RequestBuilder};
@@ -114,9 +116,9 @@ pub(super) async fn job(client: &Client, path: &str) -> String {
 }
 
 /// Waits for the transcript of a job.
-pub(super) async fn transcript(client: &Client, job: &str) -> String {
+pub(super) async fn transcript(client: &Client, job: &str, within: Duration) -> String {
     let path = format!("/v1/jobs/{job}/transcript");
-    let transcript = wait::until("the transcript", SOON, async || {
+    let transcript = wait::until("the transcript", within, async || {
         let answer = client.get(&path).await;
         (answer.status != 409).then_some(answer)
     });

@@ -14,10 +14,10 @@ use crate::rows;
 async fn ends_well(world: &World, path: &str) {
     let client = world.client();
     let id = job(&client, path).await;
-    let said = transcript(&client, &id).await;
+    let said = transcript(&client, &id, SOON).await;
     assert!(Score::of(&clip().text, &said).percent() < 50.0, "{said}");
     assert_eq!(rows::upload_sha256(world, &id).await, sha256(&media()));
-    assert_eq!(rows::jobs(world).await, [id.clone()]);
+    assert_eq!(rows::jobs(world).await, std::slice::from_ref(&id));
     world.queue_is_empty().await;
     wait::until("nothing but the transcript to be left", SOON, async || {
         (world.object_names().await == [format!("transcripts/{id}.1")]).then_some(())

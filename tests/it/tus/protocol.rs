@@ -3,7 +3,7 @@
 use reqwest::Method;
 use steno_tests::client::{Client, answer};
 use steno_tests::score::Score;
-use steno_tests::world::World;
+use steno_tests::world::{SOON, World};
 
 use super::client::{
     CONTENT, append, clip, create, head, job, media, metadata, offset, parts, patch, patching, request,
@@ -41,7 +41,7 @@ async fn an_upload_in_pieces_becomes_a_job() {
     assert_eq!(path, format!("/v1/uploads/{id}"));
     assert!(parts(&world).await.is_empty());
 
-    let said = transcript(&client, &id).await;
+    let said = transcript(&client, &id, SOON).await;
     let score = Score::of(&clip().text, &said);
     assert!(score.percent() < 50.0, "{said}");
     let read = client.get(&format!("/v1/jobs/{id}")).await.ok();
@@ -56,7 +56,7 @@ async fn an_upload_in_pieces_becomes_a_job() {
     assert_eq!(job(&client, &path).await, id);
     assert_eq!(offset(&client, &path).await, media.len());
     assert_eq!(append(&client, &path, media.len(), &[]).await.header("x-job-id"), id);
-    assert_eq!(rows::jobs(&world).await, [id.clone()]);
+    assert_eq!(rows::jobs(&world).await, std::slice::from_ref(&id));
     assert_eq!(world.object_names().await, [format!("transcripts/{id}.1")]);
     // Without the upload, the job stays.
     assert_eq!(answer(request(&client, Method::DELETE, &path)).await.status, 204);

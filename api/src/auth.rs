@@ -126,7 +126,8 @@ impl Caller {
         Ok(Self { is_admin: record.admin, ..caller })
     }
 
-    fn in_tier(app: &App, account: AccountId, tier: String) -> Result<Self, ApiError> {
+    /// Whoever has this account, of this tier.
+    pub(crate) fn in_tier(app: &App, account: AccountId, tier: String) -> Result<Self, ApiError> {
         let Some(limits) = app.tiers.get(&tier).cloned() else {
             let message = format!(
                 "the account's tier {tier:?} is not defined on this server; its operator can add it to --tiers"

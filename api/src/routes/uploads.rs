@@ -19,7 +19,7 @@ use crate::auth::Caller;
 use crate::edge::RequestId;
 use crate::error::{ApiError, Cause};
 use crate::state::App;
-use crate::uploads::{self, Description, Patch};
+use crate::uploads::{self, Patch};
 
 const CONTENT: &str = "application/offset+octet-stream";
 const EXTENSIONS: &str = "creation,termination,checksum,expiration";
@@ -236,30 +236,20 @@ impl Routes {
         metadata: Header<Option<String>>,
         request: &Request,
     ) -> Result<Created, UploadError> {
-        if app.stop.is_cancelled() {
-            return Err(
-                ApiError::new(Cause::Stopping, "the server is being stopped; try again shortly").into()
-            );
-        }
         if request.headers().contains_key("upload-defer-length") {
             let message = "Upload-Defer-Length is not supported here: say the length in Upload-Length";
             return Err(ApiError::field(message).into());
         }
-        let length = announced(length.0.as_deref(), app.settings.max_file.0)?;
-        let metadata = metadata.0.unwrap_or_default();
-        let description = Description::read(&metadata)?;
-        // The parts stay until they have been joined.
-        uploads::require_space(&app, length.saturating_mul(2)).await?;
-        app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
+        let length = announced(length.0.as_deref(), caller.max_file(&app))?;
         let new = NewUpload {
             id: JobId::random(),
-            account: caller.account().to_owned(),
-            tier: String::new(),
+            account: caller.account().clone(),
+            tier: caller.tier.clone(),
             length,
-            metadata,
+            metadata: metadata.0.unwrap_or_default(),
             request_id: request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
         };
-        let created = uploads::create(&app, &new).await?;
+        let created = uploads::create(&app, &caller, &new).await?;
         Ok(Created::At(format!("/v1/uploads/{}", new.id), http_date(created)))
     }
 

@@ -8,19 +8,19 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use steno_shared::catalog::ModelId;
 use steno_shared::failpoint;
 use steno_shared::id::JobId;
-use steno_shared::job::{JobOptions, NewJob, Priority, Upload};
+use steno_shared::job::{Source, Upload};
 use steno_shared::object::{ObjectKey, ObjectWriter};
 use steno_shared::store::UploadRecord;
 use tokio::io::AsyncReadExt;
 
 use super::receive::require_space;
-use super::{Description, no_such_upload};
+use super::{Description, no_such_upload, submission};
+use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
 use crate::state::App;
-use crate::submit;
+use crate::submit::{self, Media};
 
 /// Parts are read in blocks of this size.
 const BLOCK: usize = 256 * 1024;
@@ -104,36 +104,33 @@ async fn make_job(app: &App, id: JobId) -> Result<(), ApiError> {
     if !upload.is_complete() {
         return Err(ApiError::new(Cause::NotReady, "the upload is not complete"));
     }
-    if app.store.job(id).await?.is_none() {
-        failpoint::hit("upload.complete", None).await;
-        let description = Description::read(&upload.metadata)?;
-        let model = app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
-        let stored = join(app, &upload).await?;
-        failpoint::hit("upload.joined", None).await;
-        submit::create(app, &new_job(&upload, description, model.id.clone(), stored)).await?;
-        failpoint::hit("upload.created", None).await;
-    }
-    for part in app.store.finish_upload(id, id).await? {
+    let job = match app.store.job(id).await? {
+        Some(job) => job.id,
+        None => submit(app, &upload).await?,
+    };
+    for part in app.store.finish_upload(id, job).await? {
         app.objects.remove(&part).await?;
     }
     Ok(())
 }
 
-fn new_job(upload: &UploadRecord, description: Description, model: ModelId, stored: Upload) -> NewJob {
-    NewJob {
-        id: upload.id,
-        account: upload.account.clone(),
-        priority: Priority::Batch,
-        options: JobOptions {
-            model,
-            language: description.options.language,
-            diarize: description.options.diarize,
-            speakers: description.options.speakers,
-        },
-        file_name: description.file_name,
-        upload: stored,
-        request_id: upload.request_id.clone(),
-    }
+/// The job of a complete upload: a new one, or one for the same bytes that is under way.
+async fn submit(app: &App, upload: &UploadRecord) -> Result<JobId, ApiError> {
+    failpoint::hit("upload.complete", None).await;
+    let caller = Caller::in_tier(app, upload.account.clone(), upload.tier.clone())?;
+    let submission = submission(&caller, upload.id, upload.request_id.clone());
+    submit::expect(app, &submission).await?;
+    let description = Description::read(&upload.metadata)?;
+    let source = Source::Upload(join(app, upload).await?);
+    failpoint::hit("upload.joined", None).await;
+    let media = Media { source, file_name: description.file_name };
+    let accepted = match submit::create(app, &submission, description.options, media).await {
+        // Another process was faster.
+        Err(_) if app.store.job(upload.id).await?.is_some() => upload.id,
+        accepted => accepted?.job,
+    };
+    failpoint::hit("upload.created", None).await;
+    Ok(accepted)
 }
 
 /// Copies the parts into the one object that a job has.

@@ -11,17 +11,19 @@ mod receive;
 mod turn;
 
 use steno_shared::id::JobId;
+use steno_shared::job::Priority;
 use steno_shared::store::{NewUpload, UploadRecord};
 
 pub(crate) use checksum::ALGORITHMS;
 use finish::finish;
 pub(crate) use finish::finish_all;
-pub(crate) use metadata::Description;
-pub(crate) use receive::{Patch, receive, require_space};
+use metadata::Description;
+pub(crate) use receive::{Patch, receive};
 
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
 use crate::state::App;
+use crate::submit::{self, Submission};
 
 /// Unfinished uploads that an account may have.
 const MAX_UNFINISHED: u32 = 100;
@@ -31,6 +33,11 @@ const MAX_UNFINISHED: u32 = 100;
 pub(crate) struct Uploads {
     turns: turn::Turns,
     finishing: finish::Finishing,
+}
+
+/// The request for the job that an upload is to become.
+fn submission(caller: &Caller, job: JobId, request_id: String) -> Submission<'_> {
+    Submission { job, caller, priority: Priority::Batch, request_id, idempotency_key: None }
 }
 
 /// No such upload, for this caller.
@@ -49,8 +56,13 @@ pub(crate) async fn find(app: &App, caller: &Caller, id: &str) -> Result<UploadR
     Ok(upload)
 }
 
-/// Begins an upload; when it expires, in milliseconds since 1970.
-pub(crate) async fn create(app: &App, new: &NewUpload) -> Result<i64, ApiError> {
+/// Begins an upload, unless no job could be made of it now; when it expires, in milliseconds since 1970.
+pub(crate) async fn create(app: &App, caller: &Caller, new: &NewUpload) -> Result<i64, ApiError> {
+    submit::expect(app, &submission(caller, new.id, new.request_id.clone())).await?;
+    let description = Description::read(&new.metadata)?;
+    app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
+    // The parts stay until they have been joined.
+    receive::require_space(app, new.length.saturating_mul(2)).await?;
     let created = app.store.create_upload(new, app.settings.upload_expiry.0, MAX_UNFINISHED).await?;
     let expires_at = created.ok_or_else(|| {
         let message = format!(

@@ -73,7 +73,7 @@ async fn accept(app: &App, upload: &UploadRecord, patch: &Patch) -> Result<(), A
 }
 
 /// Refuses if the disk has no room for so many bytes.
-pub(crate) async fn require_space(app: &App, bytes: u64) -> Result<(), ApiError> {
+pub(super) async fn require_space(app: &App, bytes: u64) -> Result<(), ApiError> {
     let free = app.objects.free_bytes().await?;
     if free.is_some_and(|free| free < bytes.saturating_add(SPARE)) {
         return Err(ApiError::out_of_space());

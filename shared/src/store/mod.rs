@@ -36,8 +36,8 @@ pub use list::{Cursor, JobFilter, JobPage};
 pub use retry::Retried;
 pub use stages::{Beat, Reaped};
 pub use sweep::Retention;
-pub use usage::{Usage, Used};
 pub use uploads::{NewUpload, UploadRecord};
+pub use usage::{Usage, Used};
 
 use crate::settings::DatabaseUrl;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::{Store, StoreError, Writing, column, during, unreadable};
+use crate::account::AccountId;
 use crate::id::JobId;
 use crate::object::ObjectKey;
 
@@ -18,7 +19,7 @@ pub struct NewUpload {
     /// Its name, and that of the job that will be.
     pub id: JobId,
     /// Whose it is.
-    pub account: String,
+    pub account: AccountId,
     /// The tier whose limits its job has.
     pub tier: String,
     /// Its bytes in all.
@@ -35,7 +36,7 @@ pub struct UploadRecord {
     /// Its name.
     pub id: JobId,
     /// Whose it is.
-    pub account: String,
+    pub account: AccountId,
     /// The tier whose limits its job has.
     pub tier: String,
     /// Its bytes in all.
@@ -79,7 +80,7 @@ impl Store {
         let count = format!(
             "SELECT COUNT(*) AS n FROM upload WHERE account = $1 AND expires_at > {now} AND job_id IS NULL"
         );
-        let count = self.statement(count, [new.account.clone().into()]);
+        let count = self.statement(count, [new.account.as_str().into()]);
         let row = writing.transaction.query_one_raw(count).await.map_err(during("count uploads"))?;
         let unfinished: i64 = column(&row.ok_or_else(|| unreadable("no count"))?, "n")?;
         if unfinished >= i64::from(limit) {
@@ -92,7 +93,7 @@ impl Store {
             ),
             [
                 new.id.to_string().into(),
-                new.account.clone().into(),
+                new.account.as_str().into(),
                 new.tier.clone().into(),
                 new.length.cast_signed().into(),
                 new.metadata.clone().into(),
@@ -298,7 +299,7 @@ fn record(row: &QueryResult) -> Result<UploadRecord, StoreError> {
     let job: Option<String> = column(row, "job_id")?;
     Ok(UploadRecord {
         id: column::<String>(row, "id")?.parse().map_err(unreadable)?,
-        account: column(row, "account")?,
+        account: AccountId::of_row(column::<String>(row, "account")?),
         tier: column(row, "tier")?,
         length: column::<i64>(row, "length")?.unsigned_abs(),
         received: column::<i64>(row, "received")?.unsigned_abs(),

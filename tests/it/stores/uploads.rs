@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use steno_shared::account::AccountId;
 use steno_shared::id::JobId;
 use steno_shared::job::Priority;
 use steno_shared::object::ObjectKey;
@@ -14,7 +15,7 @@ const LIFE: Duration = Duration::from_secs(3600);
 fn new(account: &str, length: u64) -> NewUpload {
     NewUpload {
         id: JobId::random(),
-        account: account.to_owned(),
+        account: AccountId::of_row(account),
         length,
         tier: "free".to_owned(),
         metadata: "filename YQ==".to_owned(),

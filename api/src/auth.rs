@@ -40,7 +40,12 @@ impl Caller {
 
     /// A job is read by its account, an anonymous one by whoever holds its id.
     pub(crate) fn may_read(&self, job: &Job) -> bool {
-        job.account.is_anonymous() || job.account == self.account
+        self.may_use(&job.account)
+    }
+
+    /// What belongs to an account is used by it alone, what is anonymous by whoever can name it.
+    pub(crate) fn may_use(&self, account: &AccountId) -> bool {
+        account.is_anonymous() || *account == self.account
     }
 
     /// The largest file that the caller may send.
@@ -121,7 +126,8 @@ impl Caller {
         Ok(Self { is_admin: record.admin, ..caller })
     }
 
-    fn in_tier(app: &App, account: AccountId, tier: String) -> Result<Self, ApiError> {
+    /// Whoever has this account, of this tier.
+    pub(crate) fn in_tier(app: &App, account: AccountId, tier: String) -> Result<Self, ApiError> {
         let Some(limits) = app.tiers.get(&tier).cloned() else {
             let message = format!(
                 "the account's tier {tier:?} is not defined on this server; its operator can add it to --tiers"

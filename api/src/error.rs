@@ -66,6 +66,20 @@ pub(crate) enum Cause {
     RateLimited,
     /// The file is larger than the caller may send.
     FileTooLarge,
+    /// The account has as many unfinished uploads as it may.
+    TooManyUploads,
+    /// The upload has expired.
+    UploadExpired,
+    /// The upload does not stand where the request begins.
+    WrongOffset,
+    /// A newer request goes on with the upload.
+    TakenOver,
+    /// The bytes are not those that the client meant.
+    ChecksumMismatch,
+    /// The client speaks another version of the protocol.
+    UnsupportedVersion,
+    /// The body is of another kind than this address takes.
+    UnsupportedMediaType,
     /// No worker can take the job.
     NoWorker,
     /// Too many jobs wait already.
@@ -100,14 +114,20 @@ impl Cause {
             Self::Job(FailureCode::NoCredits) => StatusCode::PAYMENT_REQUIRED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::NotReady | Self::AudioDeleted => StatusCode::CONFLICT,
+            Self::NotReady | Self::AudioDeleted | Self::WrongOffset | Self::TakenOver => StatusCode::CONFLICT,
+            Self::UploadExpired => StatusCode::GONE,
+            Self::UnsupportedVersion => StatusCode::PRECONDITION_FAILED,
             Self::FileTooLarge | Self::Job(FailureCode::AudioTooLong | FailureCode::FileTooLarge) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::OtherRequest => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyJobs | Self::RateLimited | Self::Job(FailureCode::QuotaExceeded) => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::TooManyJobs
+            | Self::TooManyUploads
+            | Self::RateLimited
+            | Self::Job(FailureCode::QuotaExceeded) => StatusCode::TOO_MANY_REQUESTS,
+            // tus' own.
+            Self::ChecksumMismatch => StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST),
             Self::Job(
                 FailureCode::EmptyFile
                 | FailureCode::UnsupportedFormat
@@ -144,6 +164,13 @@ impl Cause {
             Self::TooManyJobs => "too_many_jobs",
             Self::RateLimited => "rate_limited",
             Self::FileTooLarge => "file_too_large",
+            Self::TooManyUploads => "too_many_uploads",
+            Self::UploadExpired => "upload_expired",
+            Self::WrongOffset => "wrong_offset",
+            Self::TakenOver => "taken_over",
+            Self::ChecksumMismatch => "checksum_mismatch",
+            Self::UnsupportedVersion => "unsupported_version",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::NoWorker => "no_worker",
             Self::QueueFull => "queue_full",
             Self::Stopping => "stopping",
@@ -201,6 +228,12 @@ impl ApiError {
     /// When to try again, in seconds.
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -310,8 +343,9 @@ const DOCUMENTED: &[(u16, &str)] = &[
     (503, "No worker can take the job just now. `Retry-After` says when to try again."),
 ];
 
-impl ApiResponse for ApiError {
-    fn meta() -> MetaResponses {
+impl ApiError {
+    /// What the document says of these statuses.
+    pub(crate) fn documented(statuses: &[(u16, &'static str)]) -> MetaResponses {
         let retry_after = || MetaHeader {
             name: "Retry-After".to_owned(),
             description: Some("Seconds until a new try makes sense.".to_owned()),
@@ -329,7 +363,13 @@ impl ApiResponse for ApiError {
             }],
             headers: if [429, 503].contains(status) { vec![retry_after()] } else { vec![] },
         };
-        MetaResponses { responses: DOCUMENTED.iter().map(response).collect() }
+        MetaResponses { responses: statuses.iter().map(response).collect() }
+    }
+}
+
+impl ApiResponse for ApiError {
+    fn meta() -> MetaResponses {
+        Self::documented(DOCUMENTED)
     }
 
     fn register(registry: &mut Registry) {

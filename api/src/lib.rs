@@ -33,6 +33,7 @@ mod state;
 mod submit;
 mod sweep;
 pub mod up;
+mod uploads;
 mod wait;
 
 pub use routes::endpoint;

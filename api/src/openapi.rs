@@ -27,6 +27,7 @@ fn mend(document: &mut Value) {
     walk(document, &mut |map| {
         mend_content_types(map);
         mend_all_of(map);
+        mend_header_names(map);
         mend_integers(map);
         if map.get("format") == Some(&json!("binary")) {
             // An empty file is refused.
@@ -71,6 +72,21 @@ fn mend_all_of(map: &mut Map<String, Value>) {
             map.extend(annotations);
         }
     }
+}
+
+/// Headers of answers as people write them: `Upload-Offset`, not `UPLOAD-OFFSET`.
+fn mend_header_names(map: &mut Map<String, Value>) {
+    let Some(Value::Object(headers)) = map.get_mut("headers") else { return };
+    *headers =
+        std::mem::take(headers).into_iter().map(|(name, header)| (train_case(&name), header)).collect();
+}
+
+fn train_case(name: &str) -> String {
+    let word = |word: &str| match word.split_at_checked(1) {
+        Some((first, rest)) => first.to_ascii_uppercase() + &rest.to_ascii_lowercase(),
+        None => String::new(),
+    };
+    name.split('-').map(word).collect::<Vec<_>>().join("-")
 }
 
 /// Bounds as whole numbers, and formats that OpenAPI knows.

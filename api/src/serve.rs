@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::edge::{self, Limits};
 use crate::settings::{Anonymous, ApiSettings, ServeSettings};
-use crate::{App, endpoint, sweep};
+use crate::{App, endpoint, sweep, uploads};
 
 /// Runs the API until a signal stops it.
 ///
@@ -65,8 +65,10 @@ pub async fn serve(app: App, listener: TcpListener) {
     };
     let stop = app.stop.clone();
     let sweeper = tokio::spawn(sweep::run(app.clone()));
+    let finisher = tokio::spawn(uploads::finish_all(app.clone()));
     edge::serve(listener, endpoint(app), limits, stop).await;
     sweeper.abort();
+    finisher.abort();
 }
 
 /// A token that SIGTERM and SIGINT cancel.

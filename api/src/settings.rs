@@ -117,6 +117,10 @@ pub struct ApiSettings {
     /// Age from which an object that no job names, such as a killed process leaves, is removed
     #[arg(long, env = "STENO_SWEEP_AGE", value_name = "TIME", default_value = "1h")]
     pub sweep_age: Span,
+
+    /// Time without a byte after which a resumable upload is removed
+    #[arg(long, env = "STENO_UPLOAD_EXPIRY", value_name = "TIME", default_value = "24h")]
+    pub upload_expiry: Span,
 }
 
 impl ApiSettings {

@@ -17,6 +17,7 @@ use crate::rates::Rates;
 use crate::readiness::Readiness;
 use crate::registry::Registry;
 use crate::settings::ApiSettings;
+use crate::uploads::Uploads;
 use crate::wait::Waiters;
 
 /// The API's view of the world.
@@ -33,6 +34,7 @@ pub struct App {
     pub(crate) rates: Rates,
     /// Keeps the addresses of callers from being guessed from their hashes.
     pub(crate) address_secret: Arc<str>,
+    pub(crate) uploads: Uploads,
     /// Cancelled when the server is being stopped.
     pub(crate) stop: CancellationToken,
 }
@@ -61,6 +63,7 @@ impl App {
             registry: Registry::new(store.clone(), default_model),
             waiters: Waiters::new(store.clone(), ChangeFeed::of_sqlite(path)),
             readiness: Readiness::default(),
+            uploads: Uploads::default(),
             store,
             queue,
             objects,

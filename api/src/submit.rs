@@ -139,8 +139,10 @@ pub(crate) async fn create(
     }
     let (id, upload) = (submission.job, upload_of(&media));
     let admitted = admit(app, submission, &options, media).await;
+    // A resumable upload may be finished twice, in two processes: the job of the other one needs the object.
     if !matches!(admitted, Ok(Admission::Created))
         && let Some(upload) = upload
+        && app.store.job(id).await?.is_none()
     {
         remove_object(app, &upload).await;
     }

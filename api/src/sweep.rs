@@ -1,5 +1,5 @@
-//! The sweeper: what killed processes left in the object store, and audio, jobs and idempotency keys past their
-//! retention.
+//! The sweeper: what killed processes left in the object store, and audio, jobs, idempotency keys and uploads past
+//! their retention.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::App;
 use crate::error::ApiError;
-use crate::submit;
+use crate::{submit, uploads};
 
 const PAGE: usize = 500;
 /// How long the same request is known to be the same.
@@ -45,8 +45,9 @@ async fn sweep(app: &App) -> Result<(), ApiError> {
     app.store.forget_idempotency_keys(IDEMPOTENCY).await?;
     app.store.forget_dead_workers().await?;
     app.rates.forget_quiet();
-    if staged + orphans + audio.len() > 0 {
-        tracing::info!(staged, orphans, audio = audio.len(), "objects swept");
+    let parts = uploads::sweep(app).await?;
+    if staged + orphans + audio.len() + parts > 0 {
+        tracing::info!(staged, orphans, audio = audio.len(), parts, "objects swept");
     }
     Ok(())
 }

@@ -16,5 +16,6 @@ mod openapi;
 mod rows;
 mod stores;
 mod transcribe;
+mod tus;
 mod up;
 mod upload;

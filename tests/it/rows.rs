@@ -12,3 +12,16 @@ pub(crate) async fn jobs(world: &World) -> Vec<String> {
     let rows = connection.query_all_raw(statement).await.unwrap();
     rows.iter().map(|row| row.try_get("", "id").unwrap()).collect()
 }
+
+/// The SHA-256 of what a job was made of.
+pub(crate) async fn upload_sha256(world: &World, job: &str) -> String {
+    let store = world.store().await;
+    let connection = store.connection();
+    let statement = Statement::from_sql_and_values(
+        connection.get_database_backend(),
+        "SELECT upload_sha256 FROM job WHERE id = $1",
+        [job.into()],
+    );
+    let row = connection.query_one_raw(statement).await.unwrap();
+    row.unwrap().try_get("", "upload_sha256").unwrap()
+}

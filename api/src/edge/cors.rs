@@ -10,7 +10,9 @@ use poem::Response;
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "Content-Disposition, Location, Retry-After, X-Job-Id, X-Request-Id, X-Credits-Used, X-Credits-Remaining, \
-     RateLimit, RateLimit-Policy",
+     RateLimit, RateLimit-Policy, \
+     Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, \
+     Upload-Length, Upload-Metadata, Upload-Expires",
 );
 
 /// The answer to a preflight request; `None` for any other.

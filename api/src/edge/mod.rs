@@ -16,4 +16,4 @@ mod tests;
 pub use accept::{Limits, serve};
 pub use request_id::RequestId;
 pub use respond::ErrorBody;
-pub(crate) use respond::error;
+pub(crate) use respond::{error, of_error};

@@ -120,7 +120,7 @@ where
 }
 
 /// The answer to an error of poem itself; our own carry their response.
-fn of_error(cause: poem::Error) -> Response {
+pub(crate) fn of_error(cause: poem::Error) -> Response {
     if cause.is_from_response() {
         return cause.into_response();
     }

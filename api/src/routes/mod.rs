@@ -7,6 +7,8 @@ mod jobs;
 mod languages;
 mod models;
 mod transcribe;
+mod tus;
+mod uploads;
 mod usage;
 
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub(crate) enum Tag {
     Admin,
     /// What you may use, and have used.
     Account,
+    /// Large files over bad connections, by the protocol tus 1.0.0 (<https://tus.io>).
+    Uploads,
     /// What this server can do.
     Catalogue,
     /// Whether it can do it now.
@@ -41,6 +45,7 @@ type Api = (
     jobs::Routes,
     events::Routes,
     usage::Routes,
+    uploads::Routes,
     admin::Routes,
     models::Routes,
     languages::Routes,
@@ -54,6 +59,7 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
         jobs::Routes,
         events::Routes,
         usage::Routes,
+        uploads::Routes,
         admin::Routes,
         models::Routes,
         languages::Routes,
@@ -79,6 +85,7 @@ pub fn endpoint(app: App) -> BoxEndpoint<'static, Response> {
             let document = Arc::clone(&document);
             async move { with_allow(&*route, request, &document).await }
         })
+        .around(|route, request| async move { tus::speak(&*route, request).await })
         .boxed()
 }
 

@@ -10,6 +10,8 @@ use crate::id::JobId;
 pub enum ObjectKind {
     /// Media as it was sent.
     Upload,
+    /// A piece of media that is being sent resumably.
+    Part,
     /// 16 kHz mono samples, 16-bit little-endian, no header.
     Samples,
     /// A transcript as JSON.
@@ -18,21 +20,22 @@ pub enum ObjectKind {
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Upload, Self::Samples, Self::Transcript];
+    pub const ALL: [Self; 4] = [Self::Upload, Self::Part, Self::Samples, Self::Transcript];
 
     /// The folder, or the prefix, that holds all objects of the kind.
     #[must_use]
     pub fn folder(self) -> &'static str {
         match self {
             Self::Upload => "uploads",
+            Self::Part => "parts",
             Self::Samples => "samples",
             Self::Transcript => "transcripts",
         }
     }
 }
 
-/// The key of an object: its kind, its job, and the attempt that wrote it, so that two attempts at one stage
-/// never write the same object and only the one that the job's row names counts.
+/// The key of an object: its kind, its job, and the attempt that wrote it (of a part, its number), so that two
+/// attempts at one stage never write the same object and only the one that a row names counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     kind: ObjectKind,
@@ -45,6 +48,12 @@ impl ObjectKey {
     #[must_use]
     pub fn upload(job: JobId) -> Self {
         Self { kind: ObjectKind::Upload, job, attempt: 0 }
+    }
+
+    /// A part of the media of the job that will be; no number is given twice.
+    #[must_use]
+    pub fn part(job: JobId, number: u32) -> Self {
+        Self { kind: ObjectKind::Part, job, attempt: number }
     }
 
     /// The samples that an attempt at intake made.
@@ -69,6 +78,12 @@ impl ObjectKey {
     #[must_use]
     pub fn job(&self) -> JobId {
         self.job
+    }
+
+    /// The attempt that wrote it; of a part, its number.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.attempt
     }
 }
 
@@ -108,7 +123,12 @@ mod tests {
     #[test]
     fn a_key_reads_back_as_written() {
         let job = JobId::random();
-        for key in [ObjectKey::upload(job), ObjectKey::samples(job, 1), ObjectKey::transcript(job, 12)] {
+        for key in [
+            ObjectKey::upload(job),
+            ObjectKey::part(job, 7),
+            ObjectKey::samples(job, 1),
+            ObjectKey::transcript(job, 12),
+        ] {
             assert_eq!(key.to_string().parse(), Ok(key));
         }
     }

@@ -14,6 +14,7 @@ mod list;
 mod retry;
 mod stages;
 mod sweep;
+mod uploads;
 mod usage;
 pub mod workers;
 
@@ -35,6 +36,7 @@ pub use list::{Cursor, JobFilter, JobPage};
 pub use retry::Retried;
 pub use stages::{Beat, Reaped};
 pub use sweep::Retention;
+pub use uploads::{NewUpload, UploadRecord};
 pub use usage::{Usage, Used};
 
 use crate::settings::DatabaseUrl;

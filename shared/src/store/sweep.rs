@@ -20,19 +20,21 @@ pub struct Retention {
 }
 
 impl Store {
-    /// Those of `keys` that no job's row names: they can be removed.
+    /// Those of `keys` that no row of a job or an upload names: they can be removed.
     ///
     /// # Errors
     /// If the rows cannot be read.
     pub async fn unreferenced(&self, keys: &[ObjectKey]) -> Result<Vec<ObjectKey>, StoreError> {
         let jobs: HashSet<String> = keys.iter().map(|key| key.job().to_string()).collect();
+        let uploading = self.named_by_uploads(&jobs).await?;
         let rows = job::Entity::find().filter(job::Column::Id.is_in(jobs)).all(&self.db).await;
-        let named: HashSet<String> = rows
+        let mut named: HashSet<String> = rows
             .map_err(during("read jobs"))?
             .into_iter()
             .flat_map(|row| [row.upload_key, row.samples_key, row.transcript_key])
             .flatten()
             .collect();
+        named.extend(uploading);
         Ok(keys.iter().filter(|key| !named.contains(&key.to_string())).copied().collect())
     }
 

@@ -4,6 +4,7 @@ mod jobs;
 mod objects;
 mod queue;
 mod stages;
+mod uploads;
 
 use sea_orm_migration::MigratorTrait;
 use steno_migration::Migrator;

@@ -1,0 +1,165 @@
+//! From a complete upload to its job. This is safe to run twice, in two processes too: objects are replaced as a
+//! whole, and there is one job of an id.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use steno_shared::failpoint;
+use steno_shared::id::JobId;
+use steno_shared::job::{Source, Upload};
+use steno_shared::object::{ObjectKey, ObjectWriter};
+use steno_shared::store::UploadRecord;
+use tokio::io::AsyncReadExt;
+
+use super::receive::require_space;
+use super::{Description, no_such_upload, submission};
+use crate::auth::Caller;
+use crate::error::{ApiError, Cause};
+use crate::state::App;
+use crate::submit::{self, Media};
+
+/// Parts are read in blocks of this size.
+const BLOCK: usize = 256 * 1024;
+/// After a start, workers may not be there yet; later on, whatever refuses a job lasts.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LAST_PAUSE: Duration = Duration::from_secs(600);
+
+/// The uploads of which jobs are being made, in this process.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Finishing(Arc<Mutex<HashMap<JobId, Running>>>);
+
+type Running = Shared<BoxFuture<'static, Result<(), ApiError>>>;
+
+impl Finishing {
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Running>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the end of what is being done with an upload, if anything is.
+    pub(super) async fn settled(&self, id: JobId) {
+        let running = self.lock().get(&id).cloned();
+        if let Some(running) = running {
+            // Its own caller is told how it ended.
+            let _ = running.await;
+        }
+    }
+}
+
+/// Takes an entry out when the work has ended, however it did.
+struct Entry(Finishing, JobId);
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.0.lock().remove(&self.1);
+    }
+}
+
+/// Makes the job of a complete upload, in a task of its own: whoever waits for it may leave.
+pub(crate) async fn finish(app: &App, id: JobId) -> Result<(), ApiError> {
+    let finishing = &app.uploads.finishing;
+    let running = finishing
+        .lock()
+        .entry(id)
+        .or_insert_with(|| {
+            let (app, entry) = (app.clone(), Entry(finishing.clone(), id));
+            let task = tokio::spawn(async move {
+                let _entry = entry;
+                make_job(&app, id).await
+            });
+            async move { task.await.unwrap_or_else(|error| Err(ApiError::internal(&error))) }.boxed().shared()
+        })
+        .clone();
+    running.await
+}
+
+/// Makes, from the start on, the jobs of complete uploads that a dead process has not made, or that were refused when
+/// their last byte came.
+pub(crate) async fn finish_all(app: App) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match app.store.complete_uploads().await {
+            Ok(complete) => {
+                for id in complete {
+                    if let Err(refusal) = finish(&app, id).await {
+                        tracing::info!(upload.id = %id, reason = %refusal, "an upload waits for its job");
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(error = %error, "cannot look for complete uploads"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+async fn make_job(app: &App, id: JobId) -> Result<(), ApiError> {
+    let upload = app.store.upload(id).await?.ok_or_else(no_such_upload)?;
+    if upload.job.is_some() {
+        return Ok(());
+    }
+    if !upload.is_complete() {
+        return Err(ApiError::new(Cause::NotReady, "the upload is not complete"));
+    }
+    let job = match app.store.job(id).await? {
+        Some(job) => job.id,
+        None => submit(app, &upload).await?,
+    };
+    for part in app.store.finish_upload(id, job).await? {
+        app.objects.remove(&part).await?;
+    }
+    Ok(())
+}
+
+/// The job of a complete upload: a new one, or one for the same bytes that is under way.
+async fn submit(app: &App, upload: &UploadRecord) -> Result<JobId, ApiError> {
+    failpoint::hit("upload.complete", None).await;
+    let caller = Caller::in_tier(app, upload.account.clone(), upload.tier.clone())?;
+    let submission = submission(&caller, upload.id, upload.request_id.clone());
+    submit::expect(app, &submission).await?;
+    let description = Description::read(&upload.metadata)?;
+    let source = Source::Upload(join(app, upload).await?);
+    failpoint::hit("upload.joined", None).await;
+    let media = Media { source, file_name: description.file_name };
+    let accepted = match submit::create(app, &submission, description.options, media).await {
+        // Another process was faster.
+        Err(_) if app.store.job(upload.id).await?.is_some() => upload.id,
+        accepted => accepted?.job,
+    };
+    failpoint::hit("upload.created", None).await;
+    Ok(accepted)
+}
+
+/// Copies the parts into the one object that a job has.
+async fn join(app: &App, upload: &UploadRecord) -> Result<Upload, ApiError> {
+    require_space(app, upload.length).await?;
+    let key = ObjectKey::upload(upload.id);
+    let mut writer = app.objects.create(&key).await?;
+    for part in app.store.upload_parts(upload.id).await? {
+        copy(app, &part, &mut *writer).await?;
+    }
+    let stored = writer.finish().await?;
+    if stored.bytes != upload.length {
+        app.objects.remove(&key).await?;
+        let message =
+            format!("the parts of {} have {} bytes, not {}", upload.id, stored.bytes, upload.length);
+        return Err(ApiError::internal(&std::io::Error::other(message)));
+    }
+    Ok(Upload { key, bytes: stored.bytes, sha256: stored.sha256 })
+}
+
+async fn copy(app: &App, part: &ObjectKey, writer: &mut dyn ObjectWriter) -> Result<(), ApiError> {
+    let internal = |error: std::io::Error| ApiError::internal(&error);
+    let local = app.objects.local(part).await?;
+    let mut file = tokio::fs::File::open(local.path()).await.map_err(internal)?;
+    loop {
+        let mut block = BytesMut::with_capacity(BLOCK);
+        if file.read_buf(&mut block).await.map_err(internal)? == 0 {
+            return Ok(());
+        }
+        writer.write(block.freeze()).await?;
+    }
+}

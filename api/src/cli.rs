@@ -47,6 +47,8 @@ pub fn run() -> anyhow::Result<()> {
         failpoint::arm().map_err(anyhow::Error::msg)?;
         common.check().map_err(anyhow::Error::msg)?;
     }
+    // What reqwest does TLS with; an error says only that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match command {

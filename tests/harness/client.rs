@@ -32,6 +32,8 @@ impl Client {
     /// Never, in a build that works.
     #[must_use]
     pub fn new(port: u16) -> Self {
+        // What reqwest does TLS with; an error says only that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { base: format!("http://127.0.0.1:{port}"), key: None, http }
     }

@@ -13,6 +13,7 @@ pub mod job;
 pub mod key;
 pub mod language;
 pub mod object;
+pub mod outside;
 pub mod queue;
 pub mod settings;
 pub mod store;

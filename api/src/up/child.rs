@@ -78,6 +78,7 @@ impl Program {
             ("--queue-url", common.queue_url().to_string()),
             ("--objects-url", common.objects_url().to_string()),
             ("--models", common.models().display().to_string()),
+            ("--allow-networks", common.allow_networks.to_string()),
             ("--log", common.log.clone()),
             ("--log-format", log_format.to_owned()),
         ];

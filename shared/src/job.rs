@@ -45,6 +45,8 @@ macro_rules! spelled {
     };
 }
 
+pub(crate) use spelled;
+
 /// The text is not one of the spellings of the type asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown value {0:?}")]

@@ -7,6 +7,8 @@ use std::fmt;
 use std::ops::{Add, Sub};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Samples per second of all audio after intake (16 kHz mono).
 pub const SAMPLE_RATE: u32 = 16_000;
@@ -73,6 +75,13 @@ impl<'de> Deserialize<'de> for Millis {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         f64::deserialize(deserializer).map(Self::of_seconds)
     }
+}
+
+/// A time of the database's, in milliseconds since 1970, as RFC 3339 writes it.
+#[must_use]
+pub fn rfc3339(millis: i64) -> String {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+    at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod admit;
 mod chunks;
 mod deliveries;
+mod dispatch;
 mod entity;
 mod finish;
 mod jobs;
@@ -15,6 +16,7 @@ mod retry;
 mod stages;
 mod sweep;
 mod usage;
+mod webhooks;
 pub mod workers;
 
 use std::sync::Arc;
@@ -28,6 +30,8 @@ use sea_orm::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use chunks::ChunkRecord;
+pub use deliveries::Resent;
+pub use dispatch::{AttemptEnd, DueDelivery, NextStep};
 pub use finish::{FetchOutput, IntakeEnd, IntakeOutput};
 pub use jobs::Removed;
 pub use keys::{AccountRecord, KeyRecord, NewKey, Owner};
@@ -36,6 +40,7 @@ pub use retry::Retried;
 pub use stages::{Beat, Reaped};
 pub use sweep::Retention;
 pub use usage::{Usage, Used};
+pub use webhooks::NewWebhook;
 
 use crate::settings::DatabaseUrl;
 

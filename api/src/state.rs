@@ -6,6 +6,7 @@ use poem::Request;
 use steno_shared::account::Tiers;
 use steno_shared::key::ApiKey;
 use steno_shared::object::ObjectStore;
+use steno_shared::outside::Networks;
 use steno_shared::queue::{ChangeFeed, Queue};
 use steno_shared::settings::DatabaseUrl;
 use steno_shared::store::Store;
@@ -33,6 +34,8 @@ pub struct App {
     pub(crate) rates: Rates,
     /// Keeps the addresses of callers from being guessed from their hashes.
     pub(crate) address_secret: Arc<str>,
+    /// Where URLs and webhooks may lead, beside the public internet.
+    pub(crate) networks: Arc<Networks>,
     /// Cancelled when the server is being stopped.
     pub(crate) stop: CancellationToken,
 }
@@ -61,6 +64,7 @@ impl App {
             registry: Registry::new(store.clone(), default_model),
             waiters: Waiters::new(store.clone(), ChangeFeed::of_sqlite(path)),
             readiness: Readiness::default(),
+            networks: Arc::new(common.allow_networks.clone()),
             store,
             queue,
             objects,

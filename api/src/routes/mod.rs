@@ -1,5 +1,6 @@
 //! The routes, one file a resource, and the endpoint that serves them all.
 
+mod deliveries;
 mod events;
 mod health;
 mod jobs;
@@ -7,6 +8,7 @@ mod languages;
 mod models;
 mod transcribe;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ pub(crate) enum Tag {
     Jobs,
     /// What you may use, and have used.
     Account,
+    /// Being told when a job ends.
+    Webhooks,
     /// What this server can do.
     Catalogue,
     /// Whether it can do it now.
@@ -38,6 +42,8 @@ type Api = (
     jobs::Routes,
     events::Routes,
     usage::Routes,
+    webhooks::Routes,
+    deliveries::Routes,
     models::Routes,
     languages::Routes,
     health::Routes,
@@ -50,6 +56,8 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
         jobs::Routes,
         events::Routes,
         usage::Routes,
+        webhooks::Routes,
+        deliveries::Routes,
         models::Routes,
         languages::Routes,
         health::Routes,

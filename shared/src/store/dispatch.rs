@@ -118,6 +118,18 @@ impl Store {
         Ok(Some(due))
     }
 
+    /// Gives a claimed delivery back without an attempt: it is due again at once.
+    ///
+    /// # Errors
+    /// If the row cannot be written: the lease runs out by itself.
+    pub async fn release_delivery(&self, due: &DueDelivery) -> Result<(), StoreError> {
+        let sql = "UPDATE delivery SET owner = NULL, lease_until = NULL WHERE id = $1 AND owner = $2 AND attempts = $3 - 1";
+        let values = [due.id.to_string().into(), due.owner.0.clone().into(), due.number.cast_signed().into()];
+        let _turn = self.writer.acquire().await.map_err(unreadable)?;
+        let released = self.db.execute_raw(self.statement(sql, values)).await;
+        released.map(|_| ()).map_err(during("hand a delivery back"))
+    }
+
     /// How long until a delivery is due; none if none is pending. One that another courier holds is not due before
     /// its lease ends.
     ///

@@ -8,7 +8,12 @@ install_packages() {
         command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
     done
     [ ${#missing[@]} -eq 0 ] && return 0
-    local as_root=()
+    install_by_name "${missing[@]}"
+}
+
+# install_by_name PACKAGE... installs Debian packages.
+install_by_name() {
+    local missing=("$@") as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo -n)
     if ! command -v apt-get >/dev/null; then
         echo "missing: ${missing[*]} (the names of Debian's packages); install them and run this again" >&2
@@ -29,4 +34,9 @@ require_rust() {
         echo "Rust is missing; install it from https://rustup.rs and run this again" >&2
         exit 1
     fi
+}
+
+# require_venv installs what python3 needs to make an environment, which is no command of its own.
+require_venv() {
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_by_name python3-venv
 }

@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 use steno_shared::job::Lane;
-use steno_shared::settings::{Common, LogFormat};
+use steno_shared::settings::LogFormat;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::settings::ServeSettings;
 
 /// How long children may take to hand back their work. With what the API takes it stays under five seconds.
 const GRACE: Duration = Duration::from_millis(3500);
@@ -44,9 +46,9 @@ struct Program {
 
 impl Children {
     /// Starts a worker for each lane.
-    pub(super) fn start(lanes: &[Lane], common: &Common) -> anyhow::Result<Self> {
+    pub(super) fn start(lanes: &[Lane], settings: &ServeSettings) -> anyhow::Result<Self> {
         let children = Self { stop: CancellationToken::new(), tasks: TaskTracker::new() };
-        let programs = lanes.iter().map(|lane| Program::of(*lane, common));
+        let programs = lanes.iter().map(|lane| Program::of(*lane, settings));
         for program in programs.collect::<anyhow::Result<Vec<_>>>()? {
             children.tasks.spawn(keep_running(program, children.stop.clone()));
         }
@@ -62,9 +64,10 @@ impl Children {
 }
 
 impl Program {
-    fn of(lane: Lane, common: &Common) -> anyhow::Result<Self> {
+    fn of(lane: Lane, settings: &ServeSettings) -> anyhow::Result<Self> {
+        let common = &settings.common;
         let own = std::env::current_exe().context("cannot find the folder of the executables")?;
-        let path = own.with_file_name(format!("steno-{lane}"));
+        let path = own.with_file_name(lane.program());
         if !path.is_file() {
             bail!("{} is missing; build all of it: cargo build --release --workspace", path.display());
         }
@@ -83,7 +86,10 @@ impl Program {
             ("--log-format", log_format.to_owned()),
         ];
         let arguments = arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
-        let arguments = arguments.chain(["--leash".to_owned()]).collect();
+        // Of what only the API and one worker share, the worker must be told too.
+        let largest = format!("--max-file={}", settings.api.max_file);
+        let largest = (lane == Lane::Fetch).then_some(largest);
+        let arguments = arguments.chain(largest).chain(["--leash".to_owned()]).collect();
         Ok(Self { lane, path, arguments, log_format: common.log_format })
     }
 

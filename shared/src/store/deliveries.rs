@@ -53,7 +53,11 @@ impl Store {
     ///
     /// # Errors
     /// If the rows cannot be read or written.
-    pub async fn test_webhook(&self, account: &AccountId, id: WebhookId) -> Result<Option<DeliveryId>, StoreError> {
+    pub async fn test_webhook(
+        &self,
+        account: &AccountId,
+        id: WebhookId,
+    ) -> Result<Option<DeliveryId>, StoreError> {
         let writing = self.write("test a webhook").await?;
         let sql = format!(
             "SELECT {} AS now FROM webhook WHERE account = $1 AND id = $2 AND state = 'enabled'",
@@ -124,10 +128,17 @@ impl Store {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub async fn delivery(&self, account: &AccountId, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+    pub async fn delivery(
+        &self,
+        account: &AccountId,
+        id: DeliveryId,
+    ) -> Result<Option<Delivery>, StoreError> {
         let sql =
             format!("{SELECT} WHERE id = $1 AND webhook_id IN (SELECT id FROM webhook WHERE account = $2)");
-        let row = self.db.query_one_raw(self.statement(sql, [id.to_string().into(), account.as_str().into()])).await;
+        let row = self
+            .db
+            .query_one_raw(self.statement(sql, [id.to_string().into(), account.as_str().into()]))
+            .await;
         let Some(row) = row.map_err(during("read a delivery"))? else { return Ok(None) };
         let attempts = self.attempts(&id.to_string()).await?;
         read_delivery(&row, attempts).map(Some)

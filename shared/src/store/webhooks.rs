@@ -32,7 +32,11 @@ impl Store {
     ///
     /// # Errors
     /// If the rows cannot be read or written.
-    pub async fn webhook_for_jobs(&self, account: &AccountId, url: &str) -> Result<Option<WebhookId>, StoreError> {
+    pub async fn webhook_for_jobs(
+        &self,
+        account: &AccountId,
+        url: &str,
+    ) -> Result<Option<WebhookId>, StoreError> {
         Ok(match self.make_webhook(account, url, WebhookScope::Job).await? {
             NewWebhook::Made(webhook) => Some(webhook.id),
             NewWebhook::Exists(id) => Some(id),
@@ -133,7 +137,11 @@ impl Store {
     ///
     /// # Errors
     /// If the row cannot be written.
-    pub async fn rotate_secret(&self, account: &AccountId, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    pub async fn rotate_secret(
+        &self,
+        account: &AccountId,
+        id: WebhookId,
+    ) -> Result<Option<Webhook>, StoreError> {
         let change = format!("previous_secret = secret, previous_until = {} + $3, secret = $4", self.now());
         let values = [(ROTATION.as_millis() as i64).into(), Secret::random().reveal().into()];
         self.change_webhook(account, id, &change, values).await
@@ -143,7 +151,11 @@ impl Store {
     ///
     /// # Errors
     /// If the row cannot be written.
-    pub async fn enable_webhook(&self, account: &AccountId, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    pub async fn enable_webhook(
+        &self,
+        account: &AccountId,
+        id: WebhookId,
+    ) -> Result<Option<Webhook>, StoreError> {
         let change = "state = 'enabled', failing_since = NULL, disabled_reason = NULL";
         self.change_webhook(account, id, change, []).await
     }
@@ -157,7 +169,8 @@ impl Store {
     ) -> Result<Option<Webhook>, StoreError> {
         let writing = self.write("change a webhook").await?;
         let sql = format!("UPDATE webhook SET {change} WHERE account = $1 AND id = $2");
-        let values: Vec<Value> = [account.as_str().into(), id.to_string().into()].into_iter().chain(more).collect();
+        let values: Vec<Value> =
+            [account.as_str().into(), id.to_string().into()].into_iter().chain(more).collect();
         let changed = writing.transaction.execute_raw(self.statement(sql, values)).await;
         changed.map_err(during("change a webhook"))?;
         let webhook = self.webhook_in(&writing, account, id).await?;

@@ -157,7 +157,8 @@ fn too_large(limit: u64) -> Setback {
     Setback::give_up(FailureCode::FileTooLarge, format!("the file at the URL is larger than {limit}"))
 }
 
-fn not_stored(error: &ObjectError) -> Setback {
+/// A setback for what the object store says.
+pub(crate) fn not_stored(error: &ObjectError) -> Setback {
     match error {
         ObjectError::Full => {
             let message = "the server has no room for this file at the moment; try again later";

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use steno_runtime::{Outcome, Resources, StageRunner, Work};
-use steno_shared::job::{Job, Setback};
+use steno_shared::error::FailureCode;
+use steno_shared::job::{Job, Setback, Upload};
+use steno_shared::object::ObjectKey;
+use steno_shared::outside::{OutsideUrl, RefusedUrl};
 use steno_shared::queue::ChangeFeed;
 use steno_shared::settings::DatabaseUrl;
+use steno_shared::store::FetchOutput;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
 use crate::deliver::{Deliverer, Terms};
 use crate::dial::Dialer;
+use crate::download::{Fetched, Limits, download, not_stored};
 use crate::send::Sender;
 
 /// For what is not downloading.
@@ -33,12 +38,37 @@ impl Courier {
         let dialer = Dialer::new(&settings.worker.common.allow_networks)?;
         Ok(Self { dialer, settings: settings.clone() })
     }
+
+    async fn fetch(&self, work: &Work) -> Result<FetchOutput, Setback> {
+        let job = &work.job;
+        let Some(text) = &job.source_url else {
+            return Err(Setback::give_up(FailureCode::Internal, "the job has no URL"));
+        };
+        let refused = |refused: RefusedUrl| Setback::give_up(FailureCode::UrlRefused, refused.to_string());
+        let url: OutsideUrl = text.parse().map_err(refused)?;
+        let largest = self.settings.max_file.0;
+        let limits = Limits {
+            bytes: job.limits.max_file.map_or(largest, |limit| limit.0.min(largest)),
+            stall: self.settings.fetch_stall.0,
+            total: self.settings.fetch_timeout.0,
+        };
+        let key = ObjectKey::upload(job.id);
+        let writer = work.resources.objects.create(&key).await.map_err(|error| not_stored(&error))?;
+        tracing::info!(url = %url, "fetching");
+        let Fetched { stored, file_name } = download(&self.dialer, &url, limits, writer).await?;
+        tracing::info!(bytes = stored.bytes, "fetched");
+        let upload = Upload { key, bytes: stored.bytes, sha256: stored.sha256 };
+        Ok(FetchOutput { upload, file_name })
+    }
 }
 
 #[async_trait]
 impl StageRunner for Courier {
-    async fn run(&self, _work: Work) -> Result<Outcome, Setback> {
-        Err(Setback::HandBack)
+    async fn run(&self, work: Work) -> Result<Outcome, Setback> {
+        tokio::select! {
+            fetched = self.fetch(&work) => fetched.map(Outcome::Fetch),
+            () = work.stop.cancelled() => Err(Setback::HandBack),
+        }
     }
 
     fn time_limit(&self, _: &Job) -> Duration {

@@ -11,13 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 use steno_shared::job::Lane;
-use steno_shared::settings::LogFormat;
+use steno_shared::settings::{Common, LogFormat};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-use crate::settings::ServeSettings;
 
 /// How long children may take to hand back their work. With what the API takes it stays under five seconds.
 const GRACE: Duration = Duration::from_millis(3500);
@@ -46,9 +44,9 @@ struct Program {
 
 impl Children {
     /// Starts a worker for each lane.
-    pub(super) fn start(lanes: &[Lane], settings: &ServeSettings) -> anyhow::Result<Self> {
+    pub(super) fn start(lanes: &[Lane], common: &Common) -> anyhow::Result<Self> {
         let children = Self { stop: CancellationToken::new(), tasks: TaskTracker::new() };
-        let programs = lanes.iter().map(|lane| Program::of(*lane, settings));
+        let programs = lanes.iter().map(|lane| Program::of(*lane, common));
         for program in programs.collect::<anyhow::Result<Vec<_>>>()? {
             children.tasks.spawn(keep_running(program, children.stop.clone()));
         }
@@ -64,8 +62,7 @@ impl Children {
 }
 
 impl Program {
-    fn of(lane: Lane, settings: &ServeSettings) -> anyhow::Result<Self> {
-        let common = &settings.common;
+    fn of(lane: Lane, common: &Common) -> anyhow::Result<Self> {
         let own = std::env::current_exe().context("cannot find the folder of the executables")?;
         let path = own.with_file_name(lane.program());
         if !path.is_file() {
@@ -86,10 +83,7 @@ impl Program {
             ("--log-format", log_format.to_owned()),
         ];
         let arguments = arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
-        // Of what only the API and one worker share, the worker must be told too.
-        let largest = format!("--max-file={}", settings.api.max_file);
-        let largest = (lane == Lane::Fetch).then_some(largest);
-        let arguments = arguments.chain(largest).chain(["--leash".to_owned()]).collect();
+        let arguments = arguments.chain(["--leash".to_owned()]).collect();
         Ok(Self { lane, path, arguments, log_format: common.log_format })
     }
 

@@ -136,7 +136,7 @@ impl Deliverer {
             Ok(true) => {}
             Ok(false) => tracing::warn!("the delivery belongs to another courier now"),
             Err(error) => {
-                tracing::error!(error = %error, "cannot write the end of an attempt; it is made again")
+                tracing::error!(error = %error, "cannot write the end of an attempt; it is made again");
             }
         }
     }

@@ -46,9 +46,8 @@ impl Courier {
         };
         let refused = |refused: RefusedUrl| Setback::give_up(FailureCode::UrlRefused, refused.to_string());
         let url: OutsideUrl = text.parse().map_err(refused)?;
-        let largest = self.settings.max_file.0;
         let limits = Limits {
-            bytes: job.limits.max_file.map_or(largest, |limit| limit.0.min(largest)),
+            bytes: job.limits.max_file.map_or(u64::MAX, |limit| limit.0),
             stall: self.settings.fetch_stall.0,
             total: self.settings.fetch_timeout.0,
         };

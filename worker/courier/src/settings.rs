@@ -1,7 +1,7 @@
 //! The settings of this worker alone. The doc comment of a field is its documentation.
 
 use steno_runtime::process::WorkerSettings;
-use steno_shared::settings::{Bytes, Span};
+use steno_shared::settings::Span;
 
 use crate::schedule::Schedule;
 
@@ -15,10 +15,6 @@ pub struct Settings {
     /// How many URLs are downloaded at once
     #[arg(long, env = "STENO_FETCH_SLOTS", value_name = "NUMBER", default_value_t = 8)]
     pub slots: usize,
-
-    /// Largest file, inclusive
-    #[arg(long, env = "STENO_MAX_FILE", value_name = "BYTES", default_value = "2GiB")]
-    pub max_file: Bytes,
 
     /// How long the download of one URL may take
     #[arg(long, env = "STENO_FETCH_TIMEOUT", value_name = "TIME", default_value = "1h")]

@@ -124,7 +124,6 @@ async fn inner_addresses_are_refused_by_literal_by_name_and_by_redirect() {
     let port = ours.port();
     let inner = [
         format!("http://localhost:{port}/"),
-        format!("http://localhost.:{port}/"),
         origin.url(&format!("/to?http://127.0.0.1:{port}/")),
         origin.url(&format!("/to?http://127.1:{port}/")),
         origin.url(&format!("/to?http://0x7f000001:{port}/")),

@@ -7,8 +7,7 @@ use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
 use steno_shared::account::credits;
 use steno_shared::job::{Job, Stage, StageKind, StageState};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use steno_shared::time::rfc3339;
 
 use crate::deliver;
 use crate::error::ApiError;
@@ -136,12 +135,6 @@ fn progress(job: &Job, open: &Stage, stages: &[Stage]) -> ProgressDocument {
         done_seconds: done.as_seconds(),
         total_seconds: total.map(|total| total.as_seconds()),
     }
-}
-
-/// Milliseconds since 1970 as RFC 3339.
-pub(crate) fn rfc3339(millis: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
-    at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 /// The answer to a request for a job: the job, or the estimate of a dry run.

@@ -4,11 +4,11 @@ use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use steno_shared::store::Used;
+use steno_shared::time::rfc3339;
 
 use super::Tag;
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::job_document::rfc3339;
 use crate::state::App;
 
 #[derive(Debug)]

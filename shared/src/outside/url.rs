@@ -31,7 +31,7 @@ pub enum RefusedUrl {
     #[error("the URL is longer than {MAX_LENGTH} characters")]
     TooLong,
     /// Neither `http` nor `https`.
-    #[error("the URL must begin with https:// or http://")]
+    #[error("the URL must be an http or https URL")]
     Scheme,
     /// It names a user or a password.
     #[error("the URL must not contain a user name or a password")]

@@ -4,6 +4,7 @@ mod jobs;
 mod objects;
 mod queue;
 mod stages;
+mod webhooks;
 
 use sea_orm_migration::MigratorTrait;
 use steno_migration::Migrator;

@@ -64,6 +64,12 @@ pub(crate) enum Cause {
     TooManyJobs,
     /// The caller sends too many requests.
     RateLimited,
+    /// There is a webhook with this URL already.
+    WebhookExists,
+    /// The account has as many webhooks as it may have.
+    TooManyWebhooks,
+    /// The webhook is told nothing until it is enabled.
+    WebhookDisabled,
     /// The file is larger than the caller may send.
     FileTooLarge,
     /// The account has as many unfinished uploads as it may.
@@ -114,7 +120,13 @@ impl Cause {
             Self::Job(FailureCode::NoCredits) => StatusCode::PAYMENT_REQUIRED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::NotReady | Self::AudioDeleted | Self::WrongOffset | Self::TakenOver => StatusCode::CONFLICT,
+            Self::NotReady
+            | Self::AudioDeleted
+            | Self::WrongOffset
+            | Self::TakenOver
+            | Self::WebhookExists
+            | Self::TooManyWebhooks
+            | Self::WebhookDisabled => StatusCode::CONFLICT,
             Self::UploadExpired => StatusCode::GONE,
             Self::UnsupportedVersion => StatusCode::PRECONDITION_FAILED,
             Self::FileTooLarge | Self::Job(FailureCode::AudioTooLong | FailureCode::FileTooLarge) => {
@@ -163,6 +175,9 @@ impl Cause {
             Self::OtherRequest => "idempotency_mismatch",
             Self::TooManyJobs => "too_many_jobs",
             Self::RateLimited => "rate_limited",
+            Self::WebhookExists => "webhook_exists",
+            Self::TooManyWebhooks => "too_many_webhooks",
+            Self::WebhookDisabled => "webhook_disabled",
             Self::FileTooLarge => "file_too_large",
             Self::TooManyUploads => "too_many_uploads",
             Self::UploadExpired => "upload_expired",
@@ -335,7 +350,7 @@ const DOCUMENTED: &[(u16, &str)] = &[
     (404, "There is no such thing, or it is not the caller's."),
     (405, "This address does not take this method."),
     (408, "The request body stopped arriving."),
-    (409, "The job is not in a state for this."),
+    (409, "The job, or the webhook, is not in a state for this."),
     (413, "The file is larger, or its audio longer, than this server accepts."),
     (422, "The idempotency key was used for another request."),
     (429, "A limit of the account is reached. `Retry-After` says when to try again."),

@@ -1,14 +1,13 @@
 //! The scalar fields of a transcription request, and every way in which a client may write them.
 
 use steno_shared::language::Language;
+use steno_shared::outside::OutsideUrl;
 use steno_shared::transcript::SpeakerLabels;
 
 use crate::error::ApiError;
 
 /// More speakers cannot be told apart.
 const MAX_SPEAKERS: u8 = 32;
-
-const MAX_URL: usize = 2048;
 
 /// The written form of a transcript.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,9 +36,9 @@ pub(crate) struct TranscribeOptions {
     pub(crate) format: Format,
     pub(crate) labels: SpeakerLabels,
     /// Where the media is, in place of a file.
-    pub(crate) url: Option<String>,
+    pub(crate) url: Option<OutsideUrl>,
     /// Whom to tell of the job's end.
-    pub(crate) webhook_url: Option<String>,
+    pub(crate) webhook_url: Option<OutsideUrl>,
     /// Only say what it would cost.
     pub(crate) dry_run: bool,
 }
@@ -129,17 +128,12 @@ fn speakers(value: &str) -> Result<u8, ApiError> {
     })
 }
 
-/// Where exactly it leads is looked at later.
-fn url(name: &str, value: &str) -> Result<Option<String>, ApiError> {
+/// Where it leads is judged when the job is made.
+fn url(name: &str, value: &str) -> Result<Option<OutsideUrl>, ApiError> {
     if value.is_empty() {
         return Ok(None);
     }
-    let lower = value.to_ascii_lowercase();
-    if value.len() > MAX_URL || !(lower.starts_with("http://") || lower.starts_with("https://")) {
-        let message = format!("{name} must be an http or https URL of at most {MAX_URL} characters");
-        return Err(ApiError::field(message));
-    }
-    Ok(Some(value.to_owned()))
+    value.parse().map(Some).map_err(|refused| ApiError::field(format!("{name}: {refused}")))
 }
 
 fn labels(value: &str) -> Result<SpeakerLabels, ApiError> {

@@ -51,7 +51,7 @@ async fn look(app: &App) -> Vec<String> {
         return problems;
     };
     for lane in Lane::NEEDED.iter().filter(|lane| !workers.has(**lane)) {
-        problems.push(format!("no {lane} worker is running; start steno-{lane}"));
+        problems.push(format!("no {lane} worker is running; start {}", lane.program()));
     }
     if workers.has(Lane::Transcribe) && workers.models().is_empty() {
         problems.push("no model is installed; put one into DATA/models".to_owned());

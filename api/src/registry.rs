@@ -40,10 +40,22 @@ impl Registry {
 
     /// Waits a little for every lane that a transcription needs to have a worker.
     pub(crate) async fn require_workers(&self) -> Result<Arc<Workers>, ApiError> {
+        self.require(Workers::missing_lane).await
+    }
+
+    /// Waits a little for a lane to have a worker.
+    pub(crate) async fn require_worker(&self, lane: Lane) -> Result<(), ApiError> {
+        self.require(|workers| (!workers.has(lane)).then_some(lane)).await.map(|_| ())
+    }
+
+    async fn require(
+        &self,
+        missing: impl Fn(&Workers) -> Option<Lane> + Send,
+    ) -> Result<Arc<Workers>, ApiError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let workers = self.workers().await?;
-            let Some(missing) = workers.missing_lane() else { return Ok(workers) };
+            let Some(missing) = missing(&workers) else { return Ok(workers) };
             if Instant::now() >= deadline {
                 let message = format!("no {missing} worker is running at the moment; try again shortly");
                 return Err(ApiError::new(Cause::NoWorker, message));

@@ -6,6 +6,7 @@ use poem::Request;
 use steno_shared::account::Tiers;
 use steno_shared::key::ApiKey;
 use steno_shared::object::ObjectStore;
+use steno_shared::outside::Networks;
 use steno_shared::queue::{ChangeFeed, Queue};
 use steno_shared::settings::DatabaseUrl;
 use steno_shared::store::Store;
@@ -35,6 +36,8 @@ pub struct App {
     /// Keeps the addresses of callers from being guessed from their hashes.
     pub(crate) address_secret: Arc<str>,
     pub(crate) uploads: Uploads,
+    /// Where URLs and webhooks may lead, beside the public internet.
+    pub(crate) networks: Arc<Networks>,
     /// Cancelled when the server is being stopped.
     pub(crate) stop: CancellationToken,
 }
@@ -64,6 +67,7 @@ impl App {
             waiters: Waiters::new(store.clone(), ChangeFeed::of_sqlite(path)),
             readiness: Readiness::default(),
             uploads: Uploads::default(),
+            networks: Arc::new(common.allow_networks.clone()),
             store,
             queue,
             objects,

@@ -10,7 +10,9 @@ use steno_shared::job::{
     Admission, Idempotency, Job, JobOptions, Lane, NewJob, Priority, Refusal, Source, Upload,
 };
 use steno_shared::object::ObjectKey;
+use steno_shared::outside::OutsideUrl;
 use steno_shared::store::Removed;
+use steno_shared::webhook::MAX_JOB_WEBHOOKS;
 
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
@@ -87,7 +89,16 @@ pub(crate) async fn of_url(
         let message = "there is no url; send one, or the file as a form";
         return Err(ApiError::new(Cause::MissingFile, message));
     };
-    create(app, submission, options, Media { source: Source::Url(url), file_name: None }).await
+    permitted(app, "url", &url)?;
+    app.registry.require_worker(Lane::Fetch).await?;
+    let source = Source::Url(url.as_str().to_owned());
+    create(app, submission, options, Media { source, file_name: None }).await
+}
+
+/// Refuses a URL that says by itself that it leads where it must not. A name is judged when it is dialled.
+fn permitted(app: &App, field: &str, url: &OutsideUrl) -> Result<(), ApiError> {
+    let refused = url.check_literal(&app.networks);
+    refused.map_err(|refused| ApiError::field(format!("{field}: {refused}")))
 }
 
 /// Refuses, before anything is sent, what would be refused in the end.
@@ -213,14 +224,23 @@ async fn admit(
     Ok(admission)
 }
 
-/// The webhook that the request names.
-#[expect(clippy::unused_async, reason = "the next commit registers it")]
-async fn webhook(_: &App, caller: &Caller, options: &TranscribeOptions) -> Result<Option<String>, ApiError> {
-    if options.webhook_url.is_none() {
-        return Ok(None);
-    }
+/// The webhook that the request names, which is made if there is none yet.
+async fn webhook(
+    app: &App,
+    caller: &Caller,
+    options: &TranscribeOptions,
+) -> Result<Option<String>, ApiError> {
+    let Some(url) = &options.webhook_url else { return Ok(None) };
     caller.require_key()?;
-    Ok(None)
+    permitted(app, "webhook_url", url)?;
+    let Some(id) = app.store.webhook_for_jobs(caller.account(), url.as_str()).await? else {
+        let message = format!(
+            "webhook_url: an account may name {MAX_JOB_WEBHOOKS} different URLs; delete a webhook of the scope \
+             job, or make one for all jobs (POST /v1/webhooks)"
+        );
+        return Err(ApiError::new(Cause::TooManyWebhooks, message));
+    };
+    Ok(Some(id.to_string()))
 }
 
 /// What the request asks for, as a hash: the media by its content.
@@ -229,7 +249,8 @@ fn digest(resolved: &JobOptions, source: &Source, options: &TranscribeOptions) -
         Source::Upload(upload) => &upload.sha256,
         Source::Url(url) => url,
     };
-    let asked = serde_json::to_string(&(resolved, media, &options.webhook_url));
+    let webhook = options.webhook_url.as_ref().map(OutsideUrl::as_str);
+    let asked = serde_json::to_string(&(resolved, media, webhook));
     let asked = asked.map_err(|error| ApiError::internal(&error))?;
     Ok(Sha256::digest(asked).iter().map(|byte| format!("{byte:02x}")).collect())
 }

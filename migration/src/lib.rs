@@ -6,6 +6,7 @@ use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_create_jobs;
 mod m20261121_000002_add_accounts;
+mod m20261121_000003_create_webhooks;
 mod m20261121_000004_add_uploads;
 
 /// Every migration, in order.
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261121_000001_create_jobs::Migration),
             Box::new(m20261121_000002_add_accounts::Migration),
+            Box::new(m20261121_000003_create_webhooks::Migration),
             Box::new(m20261121_000004_add_uploads::Migration),
         ]
     }

@@ -7,74 +7,98 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Crockford's base 32, lower case: no i, l, o, u.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-const PREFIX: &str = "job_";
 /// 26 digits of 5 bits hold 128 bits (the first digit only its lowest 3).
 const DIGITS: usize = 26;
 
-/// A job: 128 random bits, written `job_` and 26 base-32 digits. Whoever holds an anonymous job's id may
-/// read it, so an id is never derived from anything and never logged beside a key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct JobId(u128);
+/// 128 random bits, written as a prefix and 26 base-32 digits.
+macro_rules! random_id {
+    ($(#[$meta:meta])* $name:ident = $prefix:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
 
-impl JobId {
-    /// A new id from the operating system's random numbers.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(rand::random())
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(PREFIX)?;
-        for digit in (0..DIGITS).rev() {
-            let index = (self.0 >> (5 * digit)) & 31;
-            write!(f, "{}", char::from(ALPHABET[index as usize]))?;
+        impl $name {
+            /// A new id from the operating system's random numbers.
+            #[must_use]
+            pub fn random() -> Self {
+                Self(rand::random())
+            }
         }
-        Ok(())
-    }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($prefix)?;
+                write_digits(self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                text.strip_prefix($prefix).and_then(read_digits).map(Self).ok_or(InvalidId)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
 }
 
-impl fmt::Debug for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+random_id! {
+    /// A job: 128 random bits, written `job_` and 26 base-32 digits. Whoever holds an anonymous job's id may
+    /// read it, so an id is never derived from anything and never logged beside a key.
+    JobId = "job_"
 }
 
-/// The text is not `job_` and 26 base-32 digits.
+random_id! {
+    /// An endpoint that is told of an account's jobs, written `whk_` and 26 base-32 digits.
+    WebhookId = "whk_"
+}
+
+random_id! {
+    /// A message to a webhook, the same over all its attempts, written `msg_` and 26 base-32 digits.
+    DeliveryId = "msg_"
+}
+
+/// The text is not the prefix of its kind and 26 base-32 digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a job id")]
-pub struct InvalidJobId;
+#[error("not an id of this kind")]
+pub struct InvalidId;
 
-impl FromStr for JobId {
-    type Err = InvalidJobId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidJobId> {
-        let digits = text.strip_prefix(PREFIX).ok_or(InvalidJobId)?.as_bytes();
-        // The first digit carries 3 bits, so that one id has one spelling.
-        if digits.len() != DIGITS || digits[0] > b'7' {
-            return Err(InvalidJobId);
-        }
-        digits
-            .iter()
-            .try_fold(0u128, |bits, digit| {
-                let index = ALPHABET.iter().position(|letter| letter == digit).ok_or(InvalidJobId)?;
-                Ok(bits << 5 | index as u128)
-            })
-            .map(Self)
+fn write_digits(bits: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for digit in (0..DIGITS).rev() {
+        let index = (bits >> (5 * digit)) & 31;
+        write!(f, "{}", char::from(ALPHABET[index as usize]))?;
     }
+    Ok(())
 }
 
-impl Serialize for JobId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+fn read_digits(text: &str) -> Option<u128> {
+    let digits = text.as_bytes();
+    // The first digit carries 3 bits, so that one id has one spelling.
+    if digits.len() != DIGITS || digits[0] > b'7' {
+        return None;
     }
-}
-
-impl<'de> Deserialize<'de> for JobId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
+    digits.iter().try_fold(0u128, |bits, digit| {
+        let index = ALPHABET.iter().position(|letter| letter == digit)?;
+        Some(bits << 5 | index as u128)
+    })
 }
 
 /// A worker process in the registry: lane, host, process id and a random part, so that a restarted worker
@@ -126,7 +150,7 @@ mod tests {
             "../../../../etc/passwd--------",
             "job_é0000000000000000000000000",
         ] {
-            assert_eq!(text.parse::<JobId>(), Err(InvalidJobId), "{text}");
+            assert_eq!(text.parse::<JobId>(), Err(InvalidId), "{text}");
         }
     }
 }

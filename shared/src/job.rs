@@ -45,6 +45,8 @@ macro_rules! spelled {
     };
 }
 
+pub(crate) use spelled;
+
 /// The text is not one of the spellings of the type asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown value {0:?}")]
@@ -117,6 +119,16 @@ spelled! {
 impl Lane {
     /// The lanes without whose workers nothing is transcribed.
     pub const NEEDED: &'static [Self] = &[Self::Intake, Self::Transcribe];
+
+    /// The executable whose processes work in it.
+    #[must_use]
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Fetch => "steno-courier",
+            Self::Intake => "steno-intake",
+            Self::Transcribe => "steno-transcribe",
+        }
+    }
 }
 
 impl StageKind {

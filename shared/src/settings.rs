@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::outside::Networks;
+
 /// A length of time in a setting: `500ms`, `30s`, `2h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
@@ -144,6 +146,10 @@ pub struct Common {
     /// Folder of the installed models; `DATA/models` unless set
     #[arg(long, env = "STENO_MODELS", value_name = "DIR")]
     pub models: Option<PathBuf>,
+
+    /// Networks beside the public internet that URLs and webhooks may lead to, such as `192.168.1.0/24`
+    #[arg(long, env = "STENO_ALLOW_NETWORKS", value_name = "LIST", default_value = "")]
+    pub allow_networks: Networks,
 
     /// What is logged: a level, or directives such as `info,steno_api=debug`
     #[arg(long, env = "STENO_LOG", value_name = "FILTER", default_value = "info")]

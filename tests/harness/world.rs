@@ -134,7 +134,7 @@ impl World {
 
     /// Starts another worker of a lane, with further settings for this once.
     pub fn start_worker(&mut self, lane: Lane, settings: &[(&str, &str)]) -> &mut Process {
-        let mut command = self.command(&format!("steno-{lane}"), &["--leash"]);
+        let mut command = self.command(lane.program(), &["--leash"]);
         command.envs(settings.iter().copied());
         let process = Process::start(lane.as_str(), command, &self.logs());
         self.workers.push((lane, process));

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("steno-api", &["steno-shared", "steno-migration"]),
     ("steno-runtime", &["steno-shared"]),
     ("steno-whisper", &["steno-shared", "steno-runtime"]),
+    ("steno-courier", &["steno-shared", "steno-runtime"]),
     ("steno-intake", &["steno-shared", "steno-runtime"]),
     ("steno-transcribe", &["steno-shared", "steno-runtime", "steno-whisper"]),
     ("steno-tests", &["steno-shared"]),
@@ -30,6 +31,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("sea-orm", &["steno-shared"]),
     ("whisper-rs", &["steno-whisper"]),
     ("poem", &["steno-api"]),
+    ("standardwebhooks", &["steno-courier"]),
 ];
 
 #[test]
@@ -108,6 +110,7 @@ fn the_readme_lists_the_settings_of_help() {
     let mut expected = String::new();
     for (heading, program, command) in [
         ("steno up, steno serve", "steno", &["up"][..]),
+        ("steno-courier", "steno-courier", &[]),
         ("steno-intake", "steno-intake", &[]),
         ("steno-transcribe", "steno-transcribe", &[]),
     ] {

@@ -1,6 +1,7 @@
 //! The routes, one file a resource, and the endpoint that serves them all.
 
 mod admin;
+mod deliveries;
 mod events;
 mod health;
 mod jobs;
@@ -10,6 +11,7 @@ mod transcribe;
 mod tus;
 mod uploads;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -34,6 +36,8 @@ pub(crate) enum Tag {
     Account,
     /// Large files over bad connections, by the protocol tus 1.0.0 (<https://tus.io>).
     Uploads,
+    /// Being told when a job ends.
+    Webhooks,
     /// What this server can do.
     Catalogue,
     /// Whether it can do it now.
@@ -47,6 +51,8 @@ type Api = (
     usage::Routes,
     uploads::Routes,
     admin::Routes,
+    webhooks::Routes,
+    deliveries::Routes,
     models::Routes,
     languages::Routes,
     health::Routes,
@@ -61,6 +67,8 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
         usage::Routes,
         uploads::Routes,
         admin::Routes,
+        webhooks::Routes,
+        deliveries::Routes,
         models::Routes,
         languages::Routes,
         health::Routes,

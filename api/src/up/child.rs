@@ -64,7 +64,7 @@ impl Children {
 impl Program {
     fn of(lane: Lane, common: &Common) -> anyhow::Result<Self> {
         let own = std::env::current_exe().context("cannot find the folder of the executables")?;
-        let path = own.with_file_name(format!("steno-{lane}"));
+        let path = own.with_file_name(lane.program());
         if !path.is_file() {
             bail!("{} is missing; build all of it: cargo build --release --workspace", path.display());
         }
@@ -78,6 +78,7 @@ impl Program {
             ("--queue-url", common.queue_url().to_string()),
             ("--objects-url", common.objects_url().to_string()),
             ("--models", common.models().display().to_string()),
+            ("--allow-networks", common.allow_networks.to_string()),
             ("--log", common.log.clone()),
             ("--log-format", log_format.to_owned()),
         ];

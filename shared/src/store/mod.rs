@@ -6,6 +6,7 @@
 mod admit;
 mod chunks;
 mod deliveries;
+mod dispatch;
 mod entity;
 mod finish;
 mod jobs;
@@ -16,6 +17,7 @@ mod stages;
 mod sweep;
 mod uploads;
 mod usage;
+mod webhooks;
 pub mod workers;
 
 use std::sync::Arc;
@@ -29,6 +31,8 @@ use sea_orm::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use chunks::ChunkRecord;
+pub use deliveries::Resent;
+pub use dispatch::{AttemptEnd, DueDelivery, NextStep};
 pub use finish::{FetchOutput, IntakeEnd, IntakeOutput};
 pub use jobs::Removed;
 pub use keys::{AccountRecord, KeyRecord, NewKey, Owner};
@@ -38,6 +42,7 @@ pub use stages::{Beat, Reaped};
 pub use sweep::Retention;
 pub use uploads::{NewUpload, UploadRecord};
 pub use usage::{Usage, Used};
+pub use webhooks::NewWebhook;
 
 use crate::settings::DatabaseUrl;
 

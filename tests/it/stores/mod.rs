@@ -5,6 +5,7 @@ mod objects;
 mod queue;
 mod stages;
 mod uploads;
+mod webhooks;
 
 use sea_orm_migration::MigratorTrait;
 use steno_migration::Migrator;

@@ -81,6 +81,8 @@ pub(crate) async fn run(
     let tokens = tokio::spawn(lane.clone().consume_tokens());
     let registry = tokio::spawn(lane.clone().keep_registered());
     let reaper = tokio::spawn(lane.clone().reap());
+    let (beside, resources, stop) = (lane.runner.clone(), lane.resources.clone(), lane.stop.clone());
+    let beside = tokio::spawn(async move { beside.beside(resources, stop).await });
     lane.poll().await;
 
     lane.slots.close();
@@ -88,6 +90,9 @@ pub(crate) async fn run(
     if tokio::time::timeout(lane.options.grace, lane.running.wait()).await.is_err() {
         lane.hand_back.cancel();
         lane.running.wait().await;
+    }
+    if let Ok(Err(error)) = tokio::time::timeout(lane.options.grace, beside).await {
+        tracing::error!(error = %error, "what runs beside the lane has ended badly");
     }
     for task in [tokens, registry, reaper] {
         task.abort();

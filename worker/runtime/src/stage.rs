@@ -69,6 +69,10 @@ pub trait StageRunner: fmt::Debug + Send + Sync + 'static {
     /// How long one attempt at this job may take.
     fn time_limit(&self, job: &Job) -> Duration;
 
+    /// What this worker does beside its lane, until `stop` is cancelled. It then ends within the grace of the
+    /// settings, or is cut off.
+    async fn beside(&self, _resources: Resources, _stop: CancellationToken) {}
+
     /// The models that stages may ask for here, `None` in lanes without models.
     fn models(&self) -> Option<Vec<WorkerModel>> {
         None

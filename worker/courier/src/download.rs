@@ -1,0 +1,175 @@
+//! From a URL into the object store.
+//!
+//! Redirects are followed by hand, so that each hop is judged like the first. What was written of a download that
+//! fails is gone with its writer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_DISPOSITION, LOCATION};
+use reqwest::{Response, StatusCode};
+use steno_shared::error::FailureCode;
+use steno_shared::job::Setback;
+use steno_shared::object::{ObjectError, ObjectWriter, Stored};
+use steno_shared::outside::{OutsideUrl, RefusedUrl};
+use tokio::time::{error::Elapsed, timeout};
+
+use crate::dial::Dialer;
+use crate::fault::{describe, refusal, seconds};
+use crate::file_name;
+
+const MAX_REDIRECTS: usize = 5;
+
+/// What a download may use up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The largest file, inclusive.
+    pub(crate) bytes: u64,
+    /// Time without a byte.
+    pub(crate) stall: Duration,
+    /// Time in all.
+    pub(crate) total: Duration,
+}
+
+/// A file that has been fetched.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) stored: Stored,
+    /// What it is called, if anybody says so.
+    pub(crate) file_name: Option<String>,
+}
+
+/// Downloads what a URL names.
+///
+/// # Errors
+/// Final if the URL is refused, the file is too large, or the server says that it has nothing there; to be tried
+/// again if the server or the way to it is at fault.
+pub(crate) async fn download(
+    dialer: &Dialer,
+    url: &OutsideUrl,
+    limits: Limits,
+    writer: Box<dyn ObjectWriter>,
+) -> Result<Fetched, Setback> {
+    match timeout(limits.total, fetch(dialer, url, limits, writer)).await {
+        Ok(fetched) => fetched,
+        Err(_) => {
+            let message = format!("the download of the URL took longer than {}", seconds(limits.total));
+            Err(Setback::give_up(FailureCode::UrlFailed, message))
+        }
+    }
+}
+
+async fn fetch(
+    dialer: &Dialer,
+    url: &OutsideUrl,
+    limits: Limits,
+    mut writer: Box<dyn ObjectWriter>,
+) -> Result<Fetched, Setback> {
+    let (mut response, url) = follow(dialer, url, limits.stall).await?;
+    if response.content_length().is_some_and(|length| length > limits.bytes) {
+        return Err(too_large(limits.bytes));
+    }
+    let disposition = response.headers().get(CONTENT_DISPOSITION).and_then(|value| value.to_str().ok());
+    let file_name = file_name::of(disposition, &url);
+    let mut read = 0;
+    while let Some(chunk) = next(&mut response, limits.stall).await? {
+        read += chunk.len() as u64;
+        if read > limits.bytes {
+            return Err(too_large(limits.bytes));
+        }
+        writer.write(chunk).await.map_err(|error| not_stored(&error))?;
+    }
+    let stored = writer.finish().await.map_err(|error| not_stored(&error))?;
+    Ok(Fetched { stored, file_name })
+}
+
+/// The answer at the end of the redirects, and where that is.
+async fn follow(
+    dialer: &Dialer,
+    url: &OutsideUrl,
+    stall: Duration,
+) -> Result<(Response, OutsideUrl), Setback> {
+    let mut url = url.clone();
+    for _ in 0..=MAX_REDIRECTS {
+        let request = dialer.client(&url).map_err(refused)?.get(url.as_str());
+        let answered = timeout(stall, request.send()).await.map_err(|elapsed| stalled(elapsed, stall))?;
+        let response = answered.map_err(|error| failed(&error))?;
+        let Some(location) = redirect(&response) else {
+            return if response.status().is_success() {
+                Ok((response, url))
+            } else {
+                Err(answered_badly(response.status()))
+            };
+        };
+        url = url.redirected(&location).map_err(refused)?;
+        tracing::debug!(url = %url, "redirected");
+    }
+    let message = format!("the URL leads through more than {MAX_REDIRECTS} redirects");
+    Err(Setback::give_up(FailureCode::UrlFailed, message))
+}
+
+fn redirect(response: &Response) -> Option<String> {
+    let redirects = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let location = response.headers().get(LOCATION).filter(|_| redirects)?;
+    Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
+}
+
+async fn next(response: &mut Response, stall: Duration) -> Result<Option<Bytes>, Setback> {
+    let chunk = timeout(stall, response.chunk()).await.map_err(|elapsed| stalled(elapsed, stall))?;
+    chunk.map_err(|error| failed(&error))
+}
+
+fn stalled(_: Elapsed, stall: Duration) -> Setback {
+    let message = format!("the server of the URL sent nothing for {}", seconds(stall));
+    Setback::retry(FailureCode::UrlFailed, message)
+}
+
+fn refused(refused: RefusedUrl) -> Setback {
+    Setback::give_up(FailureCode::UrlRefused, refused.to_string())
+}
+
+fn failed(error: &reqwest::Error) -> Setback {
+    match refusal(error) {
+        Some(reason) => refused(reason),
+        None => {
+            let message = format!("the URL could not be downloaded: {}", describe(error));
+            Setback::retry(FailureCode::UrlFailed, message)
+        }
+    }
+}
+
+fn answered_badly(status: StatusCode) -> Setback {
+    let message = format!("the server of the URL answered {status}");
+    let passing = status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        );
+    if passing {
+        Setback::retry(FailureCode::UrlFailed, message)
+    } else {
+        Setback::give_up(FailureCode::UrlFailed, message)
+    }
+}
+
+fn too_large(limit: u64) -> Setback {
+    let limit = steno_shared::settings::Bytes(limit);
+    Setback::give_up(FailureCode::FileTooLarge, format!("the file at the URL is larger than {limit}"))
+}
+
+/// A setback for what the object store says.
+pub(crate) fn not_stored(error: &ObjectError) -> Setback {
+    match error {
+        ObjectError::Full => {
+            let message = "the server has no room for this file at the moment; try again later";
+            Setback::retry(FailureCode::OutOfSpace, message)
+        }
+        error => {
+            tracing::error!(error = %error, "a download cannot be stored");
+            Setback::retry(
+                FailureCode::Internal,
+                "the file could not be stored because of a fault of the server",
+            )
+        }
+    }
+}

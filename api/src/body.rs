@@ -95,6 +95,7 @@ pub(crate) struct UnreadBody {
     content_length: Option<u64>,
     request_id: String,
     idempotency_key: Result<Option<String>, ApiError>,
+    dry_run: Result<bool, ApiError>,
     stream: Body,
 }
 
@@ -107,6 +108,7 @@ impl UnreadBody {
             content_length: text(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             request_id: request_id.unwrap_or_default(),
             idempotency_key: idempotency_key(request.headers()),
+            dry_run: dry_run(request.uri().query().unwrap_or_default()),
             stream: body.take()?,
         })
     }
@@ -123,6 +125,7 @@ impl UnreadBody {
             priority,
             request_id: self.request_id.clone(),
             idempotency_key: self.idempotency_key.clone()?,
+            dry_run: self.dry_run.clone()?,
         })
     }
 
@@ -161,6 +164,17 @@ async fn of_json(body: Body) -> Result<TranscribeOptions, ApiError> {
         }
     }
     Ok(options)
+}
+
+/// Whether the query asks for a dry run: known before the body is.
+fn dry_run(query: &str) -> Result<bool, ApiError> {
+    let mut options = TranscribeOptions::default();
+    for pair in query.split('&') {
+        if let Some(("dry_run", value)) = pair.split_once('=') {
+            options.set("dry_run", value)?;
+        }
+    }
+    Ok(options.dry_run)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {

@@ -5,13 +5,14 @@ use poem::{IntoResponse, Response};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object};
-use steno_shared::account::{Shortage, Unit};
+use steno_shared::account::{Shortage, Tier, Unit};
 use steno_shared::error::{Failure, FailureCode};
 use steno_shared::id::JobId;
 use steno_shared::object::ObjectError;
 use steno_shared::queue::QueueError;
 use steno_shared::store::{StoreError, Usage};
 
+use crate::allowance::Allowance;
 use crate::edge::ErrorBody;
 
 /// What a client is told when something goes wrong.
@@ -107,6 +108,8 @@ pub(crate) struct ApiError {
     retry_after: Option<u64>,
     /// What is needed, and what there is.
     amounts: Option<(u64, u64)>,
+    /// What the account may still use.
+    allowance: Option<Box<Allowance>>,
 }
 
 impl Cause {
@@ -199,7 +202,14 @@ impl ApiError {
     /// A refusal with its sentence.
     pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
         let again = matches!(cause.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-        Self { cause, message: message.into(), job: None, retry_after: again.then_some(5), amounts: None }
+        Self {
+            cause,
+            message: message.into(),
+            job: None,
+            retry_after: again.then_some(5),
+            amounts: None,
+            allowance: None,
+        }
     }
 
     /// A field with a value that it cannot have.
@@ -213,8 +223,8 @@ impl ApiError {
     }
 
     /// A limit of the account does not leave what is needed.
-    pub(crate) fn shortage(shortage: &Shortage, usage: &Usage) -> Self {
-        let error = Self::from(shortage.failure());
+    pub(crate) fn shortage(shortage: &Shortage, tier: &Tier, usage: &Usage) -> Self {
+        let error = Self::from(shortage.failure()).with_allowance(Allowance::of(tier, usage));
         let until = |end: i64| usize::try_from(end - usage.now).unwrap_or(0).div_ceil(1000) as u64;
         match shortage.unit {
             Unit::Credits => Self { amounts: Some((shortage.required, shortage.available)), ..error },
@@ -233,6 +243,11 @@ impl ApiError {
         }
         tracing::error!(error = causes, "a request failed");
         Self::new(Cause::Job(FailureCode::Internal), "internal error")
+    }
+
+    /// Tells what the account may still use.
+    pub(crate) fn with_allowance(self, allowance: Allowance) -> Self {
+        Self { allowance: Some(Box::new(allowance)), ..self }
     }
 
     /// Names the job in question.
@@ -292,6 +307,9 @@ impl IntoResponse for ApiError {
         let status = self.cause.status();
         let mut response = Response::builder().status(status).finish();
         let headers = response.headers_mut();
+        if let Some(allowance) = &self.allowance {
+            allowance.write(headers);
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -29,6 +29,8 @@ pub(crate) struct Submission<'a> {
     pub(crate) priority: Priority,
     pub(crate) request_id: String,
     pub(crate) idempotency_key: Option<String>,
+    /// The query asks for a dry run. A form may ask for it too, which is known later.
+    pub(crate) dry_run: bool,
 }
 
 /// A body on its way in.
@@ -122,8 +124,11 @@ pub(crate) async fn expect(app: &App, submission: &Submission<'_>) -> Result<(),
         return Ok(());
     }
     let usage = app.store.usage(caller.account()).await?;
-    if let Some(shortage) = usage.shortage(&caller.limits) {
-        return Err(ApiError::shortage(&shortage, &usage));
+    // What a dry run finds out is welcome to whoever cannot pay.
+    if let Some(shortage) = usage.shortage(&caller.limits)
+        && !submission.dry_run
+    {
+        return Err(ApiError::shortage(&shortage, &caller.limits, &usage));
     }
     match (submission.priority, caller.limits.concurrent, caller.limits.queued) {
         (Priority::Interactive, Some(limit), _) if usage.running >= limit => Err(too_many_running(limit)),
@@ -140,6 +145,7 @@ pub(crate) async fn create(
     options: TranscribeOptions,
     media: Media,
 ) -> Result<Accepted, ApiError> {
+    let options = TranscribeOptions { dry_run: options.dry_run || submission.dry_run, ..options };
     let lane = match media.source {
         Source::Upload(_) => Lane::Intake,
         Source::Url(_) => Lane::Fetch,
@@ -264,7 +270,7 @@ async fn refused(app: &App, caller: &Caller, refusal: Refusal) -> ApiError {
             ApiError::new(Cause::OtherRequest, message)
         }
         Refusal::Shortage(shortage) => match app.store.usage(caller.account()).await {
-            Ok(usage) => ApiError::shortage(&shortage, &usage),
+            Ok(usage) => ApiError::shortage(&shortage, &caller.limits, &usage),
             Err(error) => error.into(),
         },
     }

@@ -65,7 +65,7 @@ impl Routes {
     /// Create a job.
     ///
     /// Of a file, or of a URL. The answer comes as soon as the file is stored: the job is not lost any more. With
-    /// `dry_run` it comes when the file is decoded, and says what a transcription would cost. The same
+    /// `dry_run`, a field or in the query, it comes when the file is decoded, and says what a transcription would cost. The same
     /// `Idempotency-Key` gives the same job for 24 hours, and so does the same file, with the same options, while
     /// its job is under way.
     #[oai(path = "/v1/jobs", method = "post", operation_id = "create_job", tag = "Tag::Jobs")]
@@ -190,7 +190,7 @@ impl Routes {
             }
             Retried::Refused(shortage) => {
                 let usage = app.store.usage(&job.account).await?;
-                return Err(ApiError::shortage(&shortage, &usage).with_job(job.id));
+                return Err(ApiError::shortage(&shortage, &job.limits, &usage).with_job(job.id));
             }
             Retried::Missing => return Err(ApiError::no_such_job()),
         }

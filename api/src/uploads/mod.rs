@@ -37,7 +37,7 @@ pub(crate) struct Uploads {
 
 /// The request for the job that an upload is to become.
 fn submission(caller: &Caller, job: JobId, request_id: String) -> Submission<'_> {
-    Submission { job, caller, priority: Priority::Batch, request_id, idempotency_key: None }
+    Submission { job, caller, priority: Priority::Batch, request_id, idempotency_key: None, dry_run: false }
 }
 
 /// No such upload, for this caller.

@@ -71,11 +71,15 @@ impl Store {
             return Ok(None);
         }
         let sql = "SELECT id FROM job WHERE account = $1 AND state IN ('queued', 'processing') \
-                   AND upload_sha256 = $2 AND options = $3 ORDER BY created_at LIMIT 1";
+                   AND upload_sha256 = $2 AND options = $3 AND COALESCE(webhook, '') = $4 \
+                   AND COALESCE(file_name, '') = $5 ORDER BY created_at LIMIT 1";
         let values = [
             new.account.as_str().into(),
             upload.sha256.clone().into(),
             serde_json::to_string(&new.options).map_err(unreadable)?.into(),
+            // Whoever asked to be told is told.
+            new.webhook.clone().unwrap_or_default().into(),
+            new.file_name.clone().unwrap_or_default().into(),
         ];
         let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
         let Some(row) = row.map_err(during("look for the same upload"))? else { return Ok(None) };

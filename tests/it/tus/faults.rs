@@ -8,7 +8,8 @@ use steno_tests::wait;
 use steno_tests::world::{Plan, SOON, World};
 
 use super::client::{
-    append, clip, create, half_a_patch, job, media, offset, parts, patching, read_to_end, sha256, transcript,
+    append, clip, create, half_a_patch, job, media, offset, parts, patching, read_to_end, received, sha256,
+    transcript,
 };
 use crate::rows;
 
@@ -115,6 +116,11 @@ async fn a_client_that_leaves_after_its_last_byte_has_a_job() {
     let (client, media) = (world.client(), media());
     let path = create(&client, media.len(), &[("filename", "clip.flac")]).await;
     drop(half_a_patch(&world, &path, (0, media.len()), &media).await);
+    // To ask earlier would take the upload from the request.
+    wait::until("the last byte to be counted", SOON, async || {
+        (received(&world, &path).await == media.len()).then_some(())
+    })
+    .await;
     ends_well(&world, &client, &path).await;
 }
 

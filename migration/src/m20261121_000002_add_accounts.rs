@@ -110,7 +110,7 @@ impl MigrationTrait for Migration {
             manager.create_table(table).await?;
         }
         for column in [
-            ColumnDef::from(text_null(Job::SourceUrl)),
+            text_null(Job::SourceUrl),
             string_null(Job::Webhook),
             text(Job::Limits).default("{}").to_owned(),
             integer_null(Job::Concurrent),

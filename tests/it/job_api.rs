@@ -55,7 +55,7 @@ async fn a_job_is_created_waited_for_and_read() {
     // It waits no longer for what has ended already.
     assert_eq!(client.get(&format!("/v1/jobs/{id}?wait=300")).await.ok(), job);
     for wait in ["soon", "-1", "NaN", "1e300"] {
-        let refused = client.get(&format!("/v1/jobs/{}?wait={wait}", id)).await;
+        let refused = client.get(&format!("/v1/jobs/{id}?wait={wait}")).await;
         assert!(refused.status == 200 || refused.refused(400).contains("wait"), "{wait}");
     }
     world.queue_is_empty().await;

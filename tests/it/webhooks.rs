@@ -62,7 +62,7 @@ fn statuses(delivery: &Value) -> Vec<Option<u64>> {
 }
 
 #[tokio::test]
-async fn a_completed_and_a_cancelled_job_are_told_once_and_verified() {
+async fn a_completed_job_is_told_to_its_accounts_webhook_and_to_the_one_it_names() {
     let world = Plan::default()
         .lanes(&[Lane::Fetch, Lane::Intake, Lane::Transcribe])
         .set("STENO_ALLOW_NETWORKS", "127.0.0.1")
@@ -91,13 +91,31 @@ async fn a_completed_and_a_cancelled_job_are_told_once_and_verified() {
     assert_eq!((&logged["event"], &logged["job_id"]), (&json!("job.completed"), &json!(job)));
     assert_eq!(statuses(&logged), [Some(204)]);
 
-    // Another account's job is none of this webhook's business.
-    let other = world.keyed_client().await.transcribe_file(&clips::heldout()[0].path(), &[]).await;
-    assert_eq!(other.status, 200);
-    let id = test(&client, &path).await;
+    // Another account's job is none of this webhook's business; that job names an endpoint of its own.
+    let other = world.keyed_client().await;
+    let named = receiver.url("/named");
+    let theirs = other.transcribe_file(&clips::heldout()[0].path(), &[("webhook_url", &named)]).await;
+    assert_eq!(theirs.status, 200, "{}", theirs.body);
     let log = receiver.received(2).await;
-    assert_eq!((log.len(), log[1].id.as_str()), (2, id.as_str()));
-    assert_eq!(log[1].json()["type"], "webhook.test");
+    assert_eq!((log[1].path.as_str(), log[1].verified_by.as_slice()), ("/named", &[false][..]));
+    let listed = other.get("/v1/webhooks").await.ok()["webhooks"][0].clone();
+    assert_eq!((&listed["url"], &listed["scope"]), (&json!(named), &json!("job")));
+    let shown = other.get(&format!("/v1/webhooks/{}/secret", listed["id"].as_str().unwrap())).await.ok();
+    receiver.plan(&[shown["secret"].as_str().unwrap(), &secret], &[]).await;
+    let again = other.transcribe_file(&clips::heldout()[0].path(), &[("webhook_url", &named)]).await;
+    assert_eq!(again.status, 200);
+    assert_eq!(receiver.received(3).await[2].verified_by, [true, false]);
+    let id = test(&client, &path).await;
+    let log = receiver.received(4).await;
+    assert_eq!((log.len(), log[3].id.as_str()), (4, id.as_str()));
+    assert_eq!(log[3].json()["type"], "webhook.test");
+    for url in ["http://127.0.0.2/", "ftp://example.com/", "x"] {
+        let refused = client.transcribe_file(&clips::heldout()[0].path(), &[("webhook_url", url)]).await;
+        assert!(refused.refused(400).contains("webhook_url"), "{url}: {}", refused.body);
+    }
+    let keyless =
+        world.client().transcribe_file(&clips::heldout()[0].path(), &[("webhook_url", &named)]).await;
+    assert!(keyless.refused(401).contains("API key"));
 
     // The log outlives the job.
     assert_eq!(client.delete(&format!("/v1/jobs/{job}")).await.status, 204);

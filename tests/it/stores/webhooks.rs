@@ -5,11 +5,11 @@ use std::time::Duration;
 use steno_shared::account::AccountId;
 use steno_shared::error::FailureCode;
 use steno_shared::id::{DeliveryId, WorkerId};
-use steno_shared::job::{Lane, Priority, Setback};
+use steno_shared::job::{Lane, NewJob, Priority, Setback};
 use steno_shared::store::{AttemptEnd, DueDelivery, NewWebhook, NextStep, Store};
 use steno_shared::webhook::{DeliveryState, Event, MAX_WEBHOOKS, Webhook, WebhookState};
 
-use super::Fixture;
+use super::{Fixture, new_job};
 
 const LEASE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -147,6 +147,10 @@ async fn endpoints_named_with_jobs_are_found_again_and_counted_apart() {
     let job = world.job("a", Priority::Batch).await;
     assert!(store.cancel_job(job).await.unwrap());
     assert!(store.deliveries(named, None, 9).await.unwrap().is_empty());
+    let new = NewJob { webhook: Some(named.to_string()), ..new_job("a") };
+    store.create_job(&new).await.unwrap();
+    assert!(store.cancel_job(new.id).await.unwrap());
+    assert_eq!(store.deliveries(named, None, 9).await.unwrap()[0].job, Some(new.id));
     assert!(store.remove_webhook(&account, named).await.unwrap());
     assert!(!store.remove_webhook(&account, named).await.unwrap());
     assert_eq!(store.sweep_deliveries().await.unwrap(), 0);

@@ -14,6 +14,7 @@ use steno_shared::webhook::{MAX_WEBHOOKS, Webhook};
 use super::Tag;
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
+use crate::json_body::JsonBody;
 use crate::state::App;
 
 #[derive(Debug)]
@@ -115,11 +116,11 @@ impl Routes {
         &self,
         caller: Caller,
         app: Data<&App>,
-        request: Json<WebhookRequest>,
+        request: JsonBody<WebhookRequest>,
     ) -> Result<CreateResponse, ApiError> {
         let account = owner(&caller)?;
         let refused = |error: RefusedUrl| ApiError::field(error.to_string());
-        let url: OutsideUrl = request.url.parse().map_err(refused)?;
+        let url: OutsideUrl = request.0.url.parse().map_err(refused)?;
         url.check_literal(&app.networks).map_err(refused)?;
         match app.store.create_webhook(account, url.as_str()).await? {
             NewWebhook::Made(webhook) => {

@@ -289,7 +289,10 @@ async fn what_cannot_be_run_again_is_told() {
     let client = world.keyed_client().await;
     let id = accepted(&create(&client, 0, &[]).await);
     assert!(retry(&client, &id, "").await.refused(409).contains("not ended"));
-    assert_eq!(client.delete(&format!("/v1/jobs/{id}")).await.ok()["state"], "cancelled");
+    let cancel =
+        async |id: &str| answer(client.request(Method::POST, &format!("/v1/jobs/{id}/cancel"))).await;
+    assert_eq!(cancel(&id).await.ok()["state"], "cancelled");
+    assert!(cancel(&id).await.refused(409).contains("ended already"));
     // The audio of a cancelled job is gone.
     assert_eq!(retry(&client, &id, "").await.json()["code"], "audio_deleted");
     let nobody = retry(&client, "job_00000000000000000000000000", "").await;

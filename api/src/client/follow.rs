@@ -80,12 +80,14 @@ impl Server {
     /// # Errors
     /// If there is none for this caller.
     pub(crate) async fn cancel(&self, id: &str) -> Result<Cancelled, ClientError> {
-        // The server deletes a finished job: it must not be asked to.
-        let job = self.job(id).await?;
-        if job.is_final() {
-            return Ok(Cancelled::TooLate(job));
+        let url = self.url(&["v1", "jobs", id, "cancel"]);
+        match self.send(self.request(Method::POST, url).timeout(QUICK)).await {
+            Ok(response) => Job::of(self, self.document(response).await?).map(Cancelled::Now),
+            Err(error) => {
+                let job = self.job(id).await?;
+                if job.is_final() { Ok(Cancelled::TooLate(job)) } else { Err(error) }
+            }
         }
-        Ok(self.end(id).await?.map_or(Cancelled::TooLate(job), Cancelled::Now))
     }
 
     /// Cancels an active job, or deletes a finished one, as the server has it: `None` = deleted.

@@ -158,6 +158,26 @@ impl Routes {
         Ok(DeleteResponse::Deleted)
     }
 
+    /// Cancel a job.
+    ///
+    /// One that has ended stays as it is: the answer is 409.
+    #[oai(path = "/v1/jobs/:id/cancel", method = "post", operation_id = "cancel_job", tag = "Tag::Jobs")]
+    async fn cancel(
+        &self,
+        caller: Caller,
+        app: Data<&App>,
+        /// The job's id.
+        id: Path<String>,
+    ) -> Result<Json<JobDocument>, ApiError> {
+        let job = find(&app, &caller, &id).await?;
+        if !submit::cancel(&app, &job).await? {
+            let message = format!("the job has ended already: it is {}", job.state);
+            return Err(ApiError::new(Cause::NotReady, message).with_job(job.id));
+        }
+        let job = app.store.job(job.id).await?.ok_or_else(ApiError::no_such_job)?;
+        Ok(Json(job_document::of(&app, job).await?))
+    }
+
     /// Run a job again.
     ///
     /// One that failed or was cancelled goes on from the stage whose input is still there. With `stage`, that stage

@@ -107,7 +107,7 @@ async fn a_job_that_fails_is_told_in_its_own_words() {
     let done = desk.run(&server.url, &["transcribe", "talk.mp3", "--json"]).await;
     assert_eq!(done.failed(1), "no audio track");
     assert_eq!(done.document(), json!({"error": "no audio track", "code": "no_audio", "job_id": ID}));
-    assert!(server.seen("DELETE", "/v1/jobs/job_1").is_empty());
+    assert!(server.seen("POST", "/v1/jobs/job_1/cancel").is_empty());
 }
 
 /// Without a terminal, progress is a few plain lines.
@@ -163,7 +163,13 @@ async fn a_job_is_cancelled_or_deleted_as_it_was_said() {
             Act::Answer(200, vec![], json!({"id": "done", "state": "failed"}).to_string())
         }
         ("GET", "/v1/jobs/job_1") => Act::Answer(200, vec![], running().to_string()),
-        ("DELETE", "/v1/jobs/job_1") if before == 2 => Act::Answer(204, vec![], String::new()),
+        ("POST", "/v1/jobs/done/cancel") => {
+            Act::Answer(409, vec![], json!({"error": "it has ended", "code": "not_ready"}).to_string())
+        }
+        ("DELETE", "/v1/jobs/job_1") if before == 1 => Act::Answer(204, vec![], String::new()),
+        ("DELETE", "/v1/jobs/job_1") => {
+            Act::Answer(200, vec![], json!({"id": ID, "state": "cancelled"}).to_string())
+        }
         ("POST", "/v1/jobs/job_1/retry") => Act::Answer(202, vec![], queued().to_string()),
         _ => well(request, before),
     })
@@ -176,7 +182,7 @@ async fn a_job_is_cancelled_or_deleted_as_it_was_said() {
     assert_eq!(done.document()["state"], "cancelled");
     let done = desk.run(&server.url, &["jobs", "delete", ID]).await;
     assert_eq!(done.ok(), "job job_1 is deleted\n");
-    assert_eq!(server.seen("DELETE", "/v1/jobs/job_1").len(), 3);
+    assert_eq!(server.seen("DELETE", "/v1/jobs/job_1").len(), 2);
     assert!(desk.run(&server.url, &["jobs", "show", ID]).await.ok().contains("progress  transcribe 25 %\n"));
     let done = desk.run(&server.url, &["jobs", "retry", ID, "--stage", "transcribe", "--json"]).await;
     assert_eq!(done.document()["state"], "queued");

@@ -30,7 +30,7 @@ async fn a_job_that_runs_is_cancelled() {
     let done = interrupted(&server, "GET", "/v1/jobs/job_1").await;
     assert_eq!(done.failed(130), "interrupted; job job_1 is cancelled");
     assert_eq!(done.document()["code"], "interrupted");
-    assert_eq!(server.seen("DELETE", "/v1/jobs/job_1").len(), 1);
+    assert_eq!(server.seen("POST", "/v1/jobs/job_1/cancel").len(), 1);
 }
 
 /// The server would delete it with its transcript.
@@ -44,7 +44,7 @@ async fn a_job_that_has_ended_meanwhile_is_not_deleted() {
     .await;
     let done = interrupted(&server, "GET", "/v1/jobs/job_1").await;
     assert_eq!(done.failed(130), "interrupted; job job_1 was completed already");
-    assert!(server.seen("DELETE", "/v1/jobs/job_1").is_empty());
+    assert!(server.seen("POST", "/v1/jobs/job_1/cancel").is_empty());
 }
 
 #[tokio::test]
@@ -63,5 +63,5 @@ async fn a_completed_job_keeps_its_transcript() {
     .await;
     let done = interrupted(&server, "GET", "/v1/jobs/job_1/transcript").await;
     assert_eq!(done.failed(130), "interrupted; `steno jobs transcript job_1` reads the transcript");
-    assert!(server.seen("DELETE", "/v1/jobs/job_1").is_empty());
+    assert!(server.seen("POST", "/v1/jobs/job_1/cancel").is_empty());
 }

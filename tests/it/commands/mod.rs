@@ -109,7 +109,7 @@ fn well(request: &Request, before: usize) -> Act {
             Some(format) => Act::Answer(200, vec![], format!("Good morning as {format}.")),
             None => Act::HangUp,
         },
-        ("DELETE", "/v1/jobs/job_1") => ok(&json!({"id": ID, "state": "cancelled"})),
+        ("POST", "/v1/jobs/job_1/cancel") => ok(&json!({"id": ID, "state": "cancelled"})),
         _ => Act::Answer(404, vec![], json!({"error": "no such job", "code": "not_found"}).to_string()),
     }
 }

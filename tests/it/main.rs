@@ -4,11 +4,13 @@
 
 mod accuracy;
 mod architecture;
+mod audit;
 mod catalogue;
 mod edge;
 mod faults;
 mod job_api;
 mod jobs;
+mod ledger;
 mod load;
 mod openapi;
 mod rows;

@@ -131,7 +131,7 @@ impl Waiting {
         };
         let required = credits(job.duration.unwrap_or_default());
         let shortage = Shortage { unit, required, available: used.left_of(limit), limit };
-        ApiError::shortage(&shortage, &usage)
+        ApiError::shortage(&shortage, &usage).with_allowance(Allowance::of(&job.limits, &usage))
     }
 }
 

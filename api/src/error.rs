@@ -12,6 +12,7 @@ use steno_shared::object::ObjectError;
 use steno_shared::queue::QueueError;
 use steno_shared::store::{StoreError, Usage};
 
+use crate::allowance::Allowance;
 use crate::edge::ErrorBody;
 
 /// What a client is told when something goes wrong.
@@ -87,6 +88,7 @@ pub(crate) struct ApiError {
     retry_after: Option<u64>,
     /// What is needed, and what there is.
     amounts: Option<(u64, u64)>,
+    allowance: Option<Box<Allowance>>,
 }
 
 impl Cause {
@@ -157,7 +159,14 @@ impl ApiError {
     /// A refusal with its sentence.
     pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
         let again = matches!(cause.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-        Self { cause, message: message.into(), job: None, retry_after: again.then_some(5), amounts: None }
+        Self {
+            cause,
+            message: message.into(),
+            job: None,
+            retry_after: again.then_some(5),
+            amounts: None,
+            allowance: None,
+        }
     }
 
     /// A field with a value that it cannot have.
@@ -196,6 +205,11 @@ impl ApiError {
     /// Names the job in question.
     pub(crate) fn with_job(self, job: JobId) -> Self {
         Self { job: Some(job), ..self }
+    }
+
+    /// Tells what the account may still use.
+    pub(crate) fn with_allowance(self, allowance: Allowance) -> Self {
+        Self { allowance: Some(Box::new(allowance)), ..self }
     }
 
     /// When to try again, in seconds.
@@ -246,6 +260,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allowance) = &self.allowance {
+            allowance.write(headers);
         }
         match status {
             StatusCode::UNAUTHORIZED => {

@@ -12,6 +12,7 @@ use steno_shared::job::{
 use steno_shared::object::ObjectKey;
 use steno_shared::store::Removed;
 
+use crate::allowance::Allowance;
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
 use crate::form::{Form, Receiver};
@@ -112,7 +113,8 @@ pub(crate) async fn expect(app: &App, submission: &Submission<'_>) -> Result<(),
     }
     let usage = app.store.usage(caller.account()).await?;
     if let Some(shortage) = usage.shortage(&caller.limits) {
-        return Err(ApiError::shortage(&shortage, &usage));
+        let allowance = Allowance::of(&caller.limits, &usage);
+        return Err(ApiError::shortage(&shortage, &usage).with_allowance(allowance));
     }
     match (submission.priority, caller.limits.concurrent, caller.limits.queued) {
         (Priority::Interactive, Some(limit), _) if usage.running >= limit => Err(too_many_running(limit)),
@@ -241,7 +243,10 @@ async fn refused(app: &App, caller: &Caller, refusal: Refusal) -> ApiError {
             ApiError::new(Cause::OtherRequest, message)
         }
         Refusal::Shortage(shortage) => match app.store.usage(caller.account()).await {
-            Ok(usage) => ApiError::shortage(&shortage, &usage),
+            Ok(usage) => {
+                let allowance = Allowance::of(&caller.limits, &usage);
+                ApiError::shortage(&shortage, &usage).with_allowance(allowance)
+            }
             Err(error) => error.into(),
         },
     }

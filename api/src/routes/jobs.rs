@@ -11,6 +11,7 @@ use steno_shared::job::{Job, JobState, Priority, StageKind};
 use steno_shared::store::{Cursor, JobFilter, Retried};
 
 use super::Tag;
+use crate::allowance::Allowance;
 use crate::auth::Caller;
 use crate::body::JobBody;
 use crate::deliver::{self, Waiting};
@@ -190,7 +191,8 @@ impl Routes {
             }
             Retried::Refused(shortage) => {
                 let usage = app.store.usage(&job.account).await?;
-                return Err(ApiError::shortage(&shortage, &usage).with_job(job.id));
+                let refused = ApiError::shortage(&shortage, &usage).with_job(job.id);
+                return Err(refused.with_allowance(Allowance::of(&job.limits, &usage)));
             }
             Retried::Missing => return Err(ApiError::no_such_job()),
         }

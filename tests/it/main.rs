@@ -6,6 +6,7 @@ mod accuracy;
 mod architecture;
 mod audit;
 mod catalogue;
+mod door;
 mod edge;
 mod faults;
 mod job_api;

@@ -12,7 +12,8 @@ use steno_shared::catalog::ModelId;
 use steno_shared::error::FailureCode;
 use steno_shared::id::{JobId, WorkerId};
 use steno_shared::job::{
-    Claim, Idempotency, Job, JobOptions, Lane, NewJob, Priority, Progress, Setback, Source, StageKind, Upload,
+    Claim, Idempotency, Job, JobOptions, JobState, Lane, NewJob, Priority, Progress, Setback, Source,
+    StageKind, Upload,
 };
 use steno_shared::object::ObjectKey;
 use steno_shared::settings::DatabaseUrl;
@@ -109,26 +110,27 @@ impl Racer {
         self.store.beat(&claim, LEASE, Progress::default()).await.map(|_| ())
     }
 
-    /// One of the latest jobs of an account.
-    async fn job(&self) -> Result<Option<Job>, StoreError> {
+    /// One of the latest jobs of an account in these states; none = in any.
+    async fn job(&self, states: &[JobState]) -> Result<Option<Job>, StoreError> {
         let (account, _) = pick(&race::accounts()).unwrap();
-        let filter = JobFilter { account, states: Vec::new(), after: None, limit: 30 };
+        let filter = JobFilter { account, states: states.to_vec(), after: None, limit: 30 };
         Ok(pick(&self.store.jobs(&filter).await?.jobs))
     }
 
     async fn retry(&self) -> Result<(), StoreError> {
-        let Some(job) = self.job().await? else { return Ok(()) };
+        let ended: Vec<_> = JobState::ALL.iter().copied().filter(|state| state.is_final()).collect();
+        let Some(job) = self.job(&ended).await? else { return Ok(()) };
         let stage = pick(&[None, Some(StageKind::Transcribe), Some(StageKind::Intake)]).flatten();
         self.store.retry_job(job.id, stage).await.map(|_| ())
     }
 
     async fn cancel(&self) -> Result<(), StoreError> {
-        let Some(job) = self.job().await? else { return Ok(()) };
+        let Some(job) = self.job(&[]).await? else { return Ok(()) };
         self.store.cancel_job(job.id).await.map(|_| ())
     }
 
     async fn remove(&self) -> Result<(), StoreError> {
-        let Some(job) = self.job().await? else { return Ok(()) };
+        let Some(job) = self.job(&[]).await? else { return Ok(()) };
         self.store.remove_job(job.id).await.map(|_| ())
     }
 }

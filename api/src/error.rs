@@ -245,14 +245,14 @@ impl ApiError {
         Self::new(Cause::Job(FailureCode::Internal), "internal error")
     }
 
-    /// Tells what the account may still use.
-    pub(crate) fn with_allowance(self, allowance: Allowance) -> Self {
-        Self { allowance: Some(Box::new(allowance)), ..self }
-    }
-
     /// Names the job in question.
     pub(crate) fn with_job(self, job: JobId) -> Self {
         Self { job: Some(job), ..self }
+    }
+
+    /// Tells what the account may still use.
+    pub(crate) fn with_allowance(self, allowance: Allowance) -> Self {
+        Self { allowance: Some(Box::new(allowance)), ..self }
     }
 
     /// When to try again, in seconds.
@@ -307,11 +307,11 @@ impl IntoResponse for ApiError {
         let status = self.cause.status();
         let mut response = Response::builder().status(status).finish();
         let headers = response.headers_mut();
-        if let Some(allowance) = &self.allowance {
-            allowance.write(headers);
-        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allowance) = &self.allowance {
+            allowance.write(headers);
         }
         match status {
             StatusCode::UNAUTHORIZED => {

@@ -142,6 +142,24 @@ fn decode(path: &Path) -> Vec<u8> {
 /// # Panics
 /// If the file cannot be written.
 pub fn write_wav(samples: &[u8], output: &Path) {
+    std::fs::write(output, wav(samples)).unwrap();
+}
+
+/// A WAV file of silence, but for a click too soft to hear, by which files of the same length differ.
+///
+/// # Panics
+/// If it would be longer than a WAV file can be.
+#[must_use]
+pub fn silence(seconds: u32, mark: u32) -> Vec<u8> {
+    let mut samples = vec![0; seconds as usize * 32_000];
+    for (sample, byte) in samples.chunks_exact_mut(2).zip(mark.to_le_bytes()) {
+        sample[0] = byte;
+    }
+    wav(&samples)
+}
+
+/// 16 kHz mono samples, 16-bit little-endian, as a WAV file.
+fn wav(samples: &[u8]) -> Vec<u8> {
     let length = u32::try_from(samples.len()).unwrap();
     let mut wav = Vec::with_capacity(samples.len() + 44);
     wav.extend(b"RIFF");
@@ -159,5 +177,5 @@ pub fn write_wav(samples: &[u8], output: &Path) {
     wav.extend(b"data");
     wav.extend(length.to_le_bytes());
     wav.extend(samples);
-    std::fs::write(output, wav).unwrap();
+    wav
 }

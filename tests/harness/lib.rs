@@ -6,6 +6,7 @@
 pub mod client;
 pub mod clips;
 pub mod process;
+pub mod race;
 pub mod score;
 pub mod scripted;
 pub mod wait;

@@ -215,10 +215,29 @@ impl World {
     /// # Panics
     /// If the key cannot be made.
     pub async fn client_of_tier(&self, tier: &str) -> (Client, AccountId) {
+        let (key, account) = self.key_of_tier(tier).await;
+        (self.client().with_key(key.reveal()), account)
+    }
+
+    /// A key, and an account of this tier, of its own.
+    ///
+    /// # Panics
+    /// If the key cannot be made.
+    pub async fn key_of_tier(&self, tier: &str) -> (ApiKey, AccountId) {
         let key = ApiKey::random();
         let new = NewKey { label: "test".into(), owner: Owner::New(tier.into()), admin: false };
         let record = self.store().await.add_key(&key, &new).await.unwrap().unwrap();
-        (self.client().with_key(key.reveal()), record.account)
+        (key, record.account)
+    }
+
+    /// All that every process has written so far.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    #[must_use]
+    pub fn written(&self) -> String {
+        let logs = std::fs::read_dir(self.logs()).unwrap().map(|entry| entry.unwrap().path());
+        logs.map(|log| String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned()).collect()
     }
 
     /// The port of the API.

@@ -2,20 +2,28 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
 
+mod accounts;
 mod accuracy;
 mod admin;
+mod anonymous;
 mod architecture;
+mod audit;
 mod catalogue;
 mod commands;
+mod door;
 mod edge;
 mod faults;
 mod fetch;
+mod guessing;
+mod idempotency;
 mod job_api;
 mod jobs;
+mod ledger;
 mod load;
 mod openapi;
 mod origin;
 mod receiver;
+mod retention;
 mod rows;
 mod stores;
 mod transcribe;

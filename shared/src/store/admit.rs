@@ -24,7 +24,9 @@ impl Store {
     pub async fn create_job(&self, new: &NewJob) -> Result<Admission, StoreError> {
         let writing = self.write("create a job").await?;
         if let Some(admission) = self.existing(&writing, new).await? {
-            writing.commit("create a job").await?;
+            if matches!(admission, Admission::Existing(_)) {
+                writing.commit("create a job").await?;
+            }
             return Ok(admission);
         }
         if let Some(refusal) = self.refusal(&writing, new).await? {
@@ -66,8 +68,9 @@ impl Store {
             return Ok(Some(admission));
         }
         let Source::Upload(upload) = &new.source else { return Ok(None) };
-        // Callers without a key do not share jobs: one may leave and cancel.
-        if new.account.is_anonymous() || upload.sha256.is_empty() {
+        // Callers without a key do not share jobs: one may leave and cancel. Nor do dry runs, which are removed as
+        // soon as one of those who wait has its answer.
+        if new.account.is_anonymous() || new.options.dry_run || upload.sha256.is_empty() {
             return Ok(None);
         }
         let sql = "SELECT id FROM job WHERE account = $1 AND state IN ('queued', 'processing') \
@@ -84,11 +87,13 @@ impl Store {
         let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
         let Some(row) = row.map_err(during("look for the same upload"))? else { return Ok(None) };
         let id: JobId = column::<String>(&row, "id")?.parse().map_err(unreadable)?;
+        if new.priority == Priority::Interactive
+            && let Some(refusal) = self.hurry(writing, new, id).await?
+        {
+            return Ok(Some(Admission::Refused(refusal)));
+        }
         if let Some(idempotency) = &new.idempotency {
             self.keep_key(writing, new, idempotency, id).await?;
-        }
-        if new.priority == Priority::Interactive {
-            self.hurry(writing, id).await?;
         }
         Ok(Some(Admission::Existing(id)))
     }
@@ -131,8 +136,20 @@ impl Store {
         kept.map(|_| ()).map_err(during("keep an idempotency key"))
     }
 
-    /// Somebody waits for the job now.
-    async fn hurry(&self, writing: &Writing<'_>, job: JobId) -> Result<(), StoreError> {
+    /// Somebody waits for the job now. One that waited for its turn is in flight from here on, so there must be
+    /// room for it.
+    async fn hurry(
+        &self,
+        writing: &Writing<'_>,
+        new: &NewJob,
+        job: JobId,
+    ) -> Result<Option<Refusal>, StoreError> {
+        let sql = "SELECT 1 FROM job WHERE id = $1 AND state = 'queued' AND priority = 0";
+        let waits = writing.transaction.query_one_raw(self.statement(sql, [job.to_string().into()])).await;
+        let waits = waits.map_err(during("read a job"))?.is_some();
+        if waits && let Some(refusal) = self.refusal(writing, new).await? {
+            return Ok(Some(refusal));
+        }
         for sql in [
             "UPDATE job SET priority = $2 WHERE id = $1 AND priority < $2",
             "UPDATE stage SET priority = $2 WHERE job_id = $1 AND priority < $2",
@@ -141,7 +158,7 @@ impl Store {
             let hurried = writing.transaction.execute_raw(self.statement(sql, values)).await;
             hurried.map_err(during("hurry a job"))?;
         }
-        Ok(())
+        Ok(None)
     }
 
     async fn refusal(&self, writing: &Writing<'_>, new: &NewJob) -> Result<Option<Refusal>, StoreError> {

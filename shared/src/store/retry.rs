@@ -16,7 +16,7 @@ pub enum Retried {
     Queued(StageKind),
     /// The audio that the stage needs is deleted.
     AudioDeleted,
-    /// The job has not ended yet.
+    /// The job has not ended yet, or the worker of a cancelled one has not let go of it.
     Active,
     /// It is completed; only a stage of it, by name, can be run again.
     Completed,
@@ -42,6 +42,9 @@ impl Store {
             JobState::Completed if stage.is_none() => return Ok(Retried::Completed),
             _ => {}
         }
+        if self.is_held(&writing, id).await? {
+            return Ok(Retried::Active);
+        }
         let Some(kind) = first_stage(&job, stage) else { return Ok(Retried::AudioDeleted) };
         if let Some(shortage) = self.reserve_again(&writing, &job, kind).await? {
             return Ok(Retried::Refused(shortage));
@@ -51,14 +54,23 @@ impl Store {
         Ok(Retried::Queued(kind))
     }
 
-    /// What the job reserved was given back when it ended.
+    /// Whether a worker still works for the job, as one does for a moment after it was cancelled. The attempts of
+    /// another run are counted from 1 again, so that its claim could not be told from the new one.
+    async fn is_held(&self, writing: &Writing<'_>, job: JobId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM stage WHERE job_id = $1 AND state = 'running'";
+        let held = writing.transaction.query_one_raw(self.statement(sql, [job.to_string().into()])).await;
+        held.map(|row| row.is_some()).map_err(during("read stages"))
+    }
+
+    /// What the job reserved was given back when it ended; what it was charged stays charged, and a dry run takes
+    /// nothing.
     async fn reserve_again(
         &self,
         writing: &Writing<'_>,
         job: &Job,
         kind: StageKind,
     ) -> Result<Option<Shortage>, StoreError> {
-        if job.state == JobState::Completed {
+        if job.options.dry_run || self.is_charged(writing, job.id).await? {
             return Ok(None);
         }
         let shortage = self.reserve_transcription(writing, job.id, &job.account, &job.limits).await?;

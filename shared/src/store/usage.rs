@@ -215,16 +215,12 @@ impl Store {
         job: JobId,
         minutes: u64,
     ) -> Result<Option<Shortage>, StoreError> {
-        let charged = self.statement(
-            "SELECT account, limits, EXISTS (SELECT 1 FROM charge WHERE job_id = $1) AS charged \
-             FROM job WHERE id = $1",
-            [job.to_string().into()],
-        );
-        let row = writing.transaction.query_one_raw(charged).await.map_err(during("read a job"))?;
-        let row = row.ok_or_else(|| unreadable("no such job"))?;
-        if column::<bool>(&row, "charged")? {
+        if self.is_charged(writing, job).await? {
             return Ok(None);
         }
+        let owner = self.statement("SELECT account, limits FROM job WHERE id = $1", [job.to_string().into()]);
+        let row = writing.transaction.query_one_raw(owner).await.map_err(during("read a job"))?;
+        let row = row.ok_or_else(|| unreadable("no such job"))?;
         let account = AccountId::of_row(column::<String>(&row, "account")?);
         let limits: Tier = serde_json::from_str(&column::<String>(&row, "limits")?).map_err(unreadable)?;
         let mut holds = Vec::new();
@@ -244,6 +240,13 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the job was completed, and charged, before.
+    pub(super) async fn is_charged(&self, writing: &Writing<'_>, job: JobId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM charge WHERE job_id = $1 LIMIT 1";
+        let row = writing.transaction.query_one_raw(self.statement(sql, [job.to_string().into()])).await;
+        row.map(|row| row.is_some()).map_err(during("look for a charge"))
     }
 
     async fn periods(&self, writing: &Writing<'_>) -> Result<Periods, StoreError> {

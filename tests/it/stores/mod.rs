@@ -1,5 +1,6 @@
 //! The suites that every implementation of a store passes.
 
+mod accounts;
 mod jobs;
 mod objects;
 mod queue;
@@ -43,7 +44,7 @@ impl Fixture {
 }
 
 /// A job about to be created, for an account without limits.
-fn new_job(account: &str) -> NewJob {
+pub(crate) fn new_job(account: &str) -> NewJob {
     let id = JobId::random();
     NewJob {
         id,

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const PREFIX: &str = "stn_";
+/// What every key begins with.
+pub const PREFIX: &str = "stn_";
 const ID_DIGITS: usize = 10;
 const SECRET_DIGITS: usize = 32;
 /// 62^6 > 2^32: a CRC-32 in base 62.

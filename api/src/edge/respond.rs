@@ -1,5 +1,6 @@
 //! From a request to an answer: request id, preflight, the route, its panic, its error's body, the log line.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Body, Endpoint, Request, RequestParts, Response};
 use serde::Serialize;
+use steno_shared::key::PREFIX;
 
 use super::body::GuardedBody;
 use super::cors;
@@ -69,7 +71,7 @@ where
     tracing::info!(
         request.id = %id,
         http.method = %method,
-        http.path = path(&uri),
+        http.path = &*path(&uri),
         http.status = response.status().as_u16(),
         elapsed_ms = began.elapsed().as_millis() as u64,
         "request answered"
@@ -77,9 +79,13 @@ where
     into_answer(response)
 }
 
-/// A query may hold a key: it is never logged.
-fn path(uri: &Uri) -> &str {
-    uri.path()
+/// A query may hold a key: it is never logged. Nor is what follows the beginning of one in a path.
+fn path(uri: &Uri) -> Cow<'_, str> {
+    let path = uri.path();
+    match path.find(PREFIX) {
+        None => Cow::Borrowed(path),
+        Some(at) => Cow::Owned(format!("{}...", &path[..at + PREFIX.len()])),
+    }
 }
 
 async fn routed<E>(

@@ -71,7 +71,8 @@ async fn the_same_file_under_way_is_one_job_of_an_account() {
     let world = Plan::default().set("STENO_FAILPOINTS", "transcribe.claimed=sleep(3000)").start().await;
     let (one, other) = (world.keyed_client().await, world.keyed_client().await);
     let first = accepted(&create(&one, silence(1, 0), "a.wav").await);
-    assert_eq!(accepted(&create(&one, silence(1, 0), "another name.wav").await), first);
+    assert_eq!(accepted(&create(&one, silence(1, 0), "a.wav").await), first);
+    assert_ne!(accepted(&create(&one, silence(1, 0), "another name.wav").await), first, "another name");
     assert_ne!(accepted(&create(&other, silence(1, 0), "a.wav").await), first);
     assert_ne!(accepted(&create(&one, silence(1, 1), "a.wav").await), first);
     let form = form_of(silence(1, 0), "a.wav", &[("language", "en")]);

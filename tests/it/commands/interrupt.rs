@@ -33,18 +33,20 @@ async fn a_job_that_runs_is_cancelled() {
     assert_eq!(server.seen("POST", "/v1/jobs/job_1/cancel").len(), 1);
 }
 
-/// The server would delete it with its transcript.
 #[tokio::test]
 async fn a_job_that_has_ended_meanwhile_is_not_deleted() {
     let server = Scripted::start(|request, before| match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/v1/jobs/job_1?wait=2") => Act::Stall,
         ("GET", "/v1/jobs/job_1") => well(request, before.max(1)),
+        ("POST", "/v1/jobs/job_1/cancel") => {
+            Act::Answer(409, vec![], r#"{"error": "it has ended", "code": "not_ready"}"#.to_owned())
+        }
         _ => well(request, before),
     })
     .await;
     let done = interrupted(&server, "GET", "/v1/jobs/job_1").await;
     assert_eq!(done.failed(130), "interrupted; job job_1 was completed already");
-    assert!(server.seen("POST", "/v1/jobs/job_1/cancel").is_empty());
+    assert!(server.seen("DELETE", "/v1/jobs/job_1").is_empty());
 }
 
 #[tokio::test]

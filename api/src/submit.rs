@@ -230,15 +230,25 @@ async fn admit(
     Ok(admission)
 }
 
+/// Refuses a webhook that the request may not name.
+pub(crate) fn expect_webhook(
+    app: &App,
+    caller: &Caller,
+    options: &TranscribeOptions,
+) -> Result<(), ApiError> {
+    let Some(url) = &options.webhook_url else { return Ok(()) };
+    caller.require_key()?;
+    permitted(app, "webhook_url", url)
+}
+
 /// The webhook that the request names, which is made if there is none yet.
 async fn webhook(
     app: &App,
     caller: &Caller,
     options: &TranscribeOptions,
 ) -> Result<Option<String>, ApiError> {
+    expect_webhook(app, caller, options)?;
     let Some(url) = &options.webhook_url else { return Ok(None) };
-    caller.require_key()?;
-    permitted(app, "webhook_url", url)?;
     let Some(id) = app.store.webhook_for_jobs(caller.account(), url.as_str()).await? else {
         let message = format!(
             "webhook_url: an account may name {MAX_JOB_WEBHOOKS} different URLs; delete a webhook of the scope \

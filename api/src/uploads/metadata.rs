@@ -35,6 +35,10 @@ impl Description {
                 "filename" => description.file_name = printable(&value),
                 // What some clients call it.
                 "name" => description.file_name = description.file_name.or_else(|| printable(&value)),
+                "url" | "dry_run" => {
+                    let message = format!("{key} is not for an upload; POST /v1/jobs takes it");
+                    return Err(ApiError::field(message));
+                }
                 key if TranscribeOptions::knows(key) => description.options.set(key, &value)?,
                 _ => {}
             }
@@ -85,6 +89,8 @@ mod tests {
             &encoded(&[("speakers", "many")]),
             &encoded(&[("language", "xx")]),
             "diarize",
+            &encoded(&[("url", "https://example.org/a.mp3")]),
+            &encoded(&[("dry_run", "true")]),
         ] {
             assert!(Description::read(header).is_err(), "{header:?}");
         }

@@ -60,6 +60,7 @@ pub(crate) async fn find(app: &App, caller: &Caller, id: &str) -> Result<UploadR
 pub(crate) async fn create(app: &App, caller: &Caller, new: &NewUpload) -> Result<i64, ApiError> {
     submit::expect(app, &submission(caller, new.id, new.request_id.clone())).await?;
     let description = Description::read(&new.metadata)?;
+    submit::expect_webhook(app, caller, &description.options)?;
     app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
     // The parts stay until they have been joined.
     receive::require_space(app, new.length.saturating_mul(2)).await?;

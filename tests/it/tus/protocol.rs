@@ -142,6 +142,9 @@ async fn a_creation_is_refused_at_once_for_what_would_fail_in_the_end() {
         (of(&[("speakers", "33")]), 400, "speakers"),
         (of(&[("diarize", "perhaps")]), 400, "diarize"),
         (of(&[("response_format", "docx")]), 400, "format"),
+        (of(&[("url", "https://example.org/a.mp3")]), 400, "POST /v1/jobs"),
+        (of(&[("dry_run", "true")]), 400, "POST /v1/jobs"),
+        (of(&[("webhook_url", "https://example.org/hook")]), 401, "API key"),
     ] {
         let shown = format!("{headers:?}");
         let refused = post(headers).await;

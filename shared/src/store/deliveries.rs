@@ -175,8 +175,8 @@ impl Store {
         Ok(Resent::Queued)
     }
 
-    /// Forgets old deliveries, and endpoints named with jobs of which no delivery and no unfinished job is left.
-    /// Says how many deliveries were forgotten.
+    /// Forgets deliveries of 30 days ago, and endpoints of that age that were named with jobs and of which neither
+    /// a delivery nor an unfinished job is left. Says how many deliveries were forgotten.
     ///
     /// # Errors
     /// If the rows cannot be removed.
@@ -187,6 +187,14 @@ impl Store {
         let sql = format!("DELETE FROM delivery WHERE {old}");
         let swept = writing.transaction.execute_raw(self.statement(sql, [kept.into()])).await;
         let swept = swept.map_err(during("forget old deliveries"))?.rows_affected();
+        let sql = format!(
+            "DELETE FROM webhook WHERE scope = 'job' AND {old} \
+             AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.webhook_id = webhook.id) \
+             AND NOT EXISTS (SELECT 1 FROM job j WHERE j.webhook = webhook.id \
+               AND j.state IN ('queued', 'processing'))"
+        );
+        let unused = writing.transaction.execute_raw(self.statement(sql, [kept.into()])).await;
+        unused.map_err(during("forget unused webhooks"))?;
         writing.commit("forget old deliveries").await?;
         Ok(swept)
     }

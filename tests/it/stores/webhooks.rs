@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sea_orm_migration::sea_orm::ConnectionTrait;
 use steno_shared::account::AccountId;
 use steno_shared::error::FailureCode;
 use steno_shared::id::{DeliveryId, WorkerId};
@@ -155,4 +156,31 @@ async fn endpoints_named_with_jobs_are_found_again_and_counted_apart() {
     assert!(!store.remove_webhook(&account, named).await.unwrap());
     assert_eq!(store.sweep_deliveries().await.unwrap(), 0);
     assert!(store.delivery(&account, DeliveryId::random()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_is_a_month_old_is_forgotten_and_an_endpoint_in_use_is_not() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let account = AccountId::of_row("a");
+    let lasting = webhook(store, &account, URL).await;
+    let [unused, used, awaited] = ["unused", "used", "awaited"].map(|name| format!("{URL}/{name}"));
+    let mut named = Vec::new();
+    for url in [&unused, &used, &awaited] {
+        named.push(store.webhook_for_jobs(&account, url).await.unwrap().unwrap());
+    }
+    store.test_webhook(&account, lasting.id).await.unwrap().unwrap();
+    let waiting = NewJob { webhook: Some(named[2].to_string()), ..new_job("a") };
+    store.create_job(&waiting).await.unwrap();
+    let connection = store.connection();
+    for table in ["webhook", "delivery"] {
+        let sql = format!("UPDATE {table} SET created_at = created_at - 31 * 86400000");
+        connection.execute_unprepared(&sql).await.unwrap();
+    }
+    store.test_webhook(&account, named[1]).await.unwrap().unwrap();
+    assert_eq!(store.sweep_deliveries().await.unwrap(), 1);
+    let left: Vec<_> = store.webhooks(&account).await.unwrap().iter().map(|webhook| webhook.id).collect();
+    assert!(!left.contains(&named[0]) && [lasting.id, named[1], named[2]].iter().all(|id| left.contains(id)));
+    assert!(store.deliveries(lasting.id, None, 9).await.unwrap().is_empty());
+    assert_eq!(store.deliveries(named[1], None, 9).await.unwrap().len(), 1);
 }

@@ -1,6 +1,6 @@
 //! Where a request comes from: the peer, or, behind proxies that the operator trusts, whom they name.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -28,7 +28,10 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
@@ -47,11 +50,24 @@ impl TrustedProxies {
             if !self.trusts(caller) {
                 break;
             }
-            let Ok(address) = hop.parse::<IpAddr>() else { break };
+            let Some(address) = hop_address(hop) else { break };
             caller = address.to_canonical();
         }
         caller
     }
+}
+
+/// Whether a proxy says that it passes the request on.
+#[must_use]
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
+    [FORWARDED_FOR, "forwarded", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name))
+}
+
+/// An address, which some proxies write with its port.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
+    let bare = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    hop.parse().ok().or_else(|| with_port().ok()).or_else(bare)
 }
 
 /// The place that counts as one caller: an IPv4 address, or the /64 that a provider gives to one customer.
@@ -91,6 +107,8 @@ mod tests {
             ("10.0.0.0/8, 127.0.0.1", "127.0.0.1", &["10.9.9.9"], "10.9.9.9"),
             ("10.0.0.1", "::ffff:10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
             ("::1", "::1", &["2001:db8::7"], "2001:db8::7"),
+            ("::1", "::1", &["[2001:db8::7]:443"], "2001:db8::7"),
+            ("10.0.0.1", "10.0.0.1", &["198.51.100.1:5678"], "198.51.100.1"),
         ] {
             assert_eq!(caller(trusted, peer, forwarded), expected, "{trusted} {peer} {forwarded:?}");
         }

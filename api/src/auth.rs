@@ -97,7 +97,7 @@ impl Caller {
             _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         };
         let address = app.settings.trusted_proxies.caller(peer, request.headers());
-        if !app.settings.limits_anonymous(address) {
+        if !app.settings.limits_anonymous(peer, request.headers()) {
             return Ok(Self {
                 account: AccountId::anonymous(),
                 tier: UNLIMITED_TIER.to_owned(),

@@ -133,8 +133,9 @@ impl UnreadBody {
     pub(crate) async fn accept(self, app: &App, submission: &Submission<'_>) -> Result<Accepted, ApiError> {
         let media_type = self.content_type.split(';').next().unwrap_or_default().trim();
         if media_type.eq_ignore_ascii_case("application/json") {
-            submit::expect(app, submission).await?;
             let options = of_json(self.stream).await?;
+            let dry_run = submission.dry_run || options.dry_run;
+            submit::expect(app, &Submission { dry_run, ..submission.clone() }).await?;
             return submit::of_url(app, submission, options).await;
         }
         let incoming = Incoming {

@@ -110,7 +110,8 @@ impl Waiting {
             ApiError::from(failure.clone())
         };
         let refused = failure.code.is_the_callers() || failure.code.is_a_shortage();
-        if refused && !self.begun {
+        // One that another request was given too is read by its id, like any other that failed.
+        if refused && !self.begun && !job.joined {
             if let Err(error) = submit::remove(&self.app, job.id).await {
                 tracing::warn!(?error, job.id = %job.id, "cannot remove a refused job");
             }

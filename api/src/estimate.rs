@@ -41,7 +41,8 @@ pub(crate) fn document(job: &Job, usage: &Usage) -> EstimateDocument {
         duration: duration.as_seconds(),
         credits: cost,
         credits_remaining: allowance.credits_remaining,
-        sufficient: allowance.credits_remaining.is_none_or(|remaining| remaining >= cost),
+        sufficient: usage.shortage(&job.limits).is_none()
+            && allowance.credits_remaining.is_none_or(|remaining| remaining >= cost),
         model: job.options.model.to_string(),
         file_name: job.file_name.clone(),
         warnings: job.warnings.iter().map(|warning| warning.message.clone()).collect(),

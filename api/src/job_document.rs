@@ -49,7 +49,7 @@ pub(crate) struct JobDocument {
     /// What is being done.
     #[oai(skip_serializing_if_is_none)]
     progress: Option<ProgressDocument>,
-    /// Why it failed.
+    /// Why it failed, or, of a completed one, why it failed when it was run again.
     #[oai(skip_serializing_if_is_none)]
     error: Option<FailureDocument>,
     /// RFC 3339.
@@ -62,7 +62,7 @@ pub(crate) struct JobDocument {
     finished_at: Option<String>,
 }
 
-/// How far a job is. No number in it ever goes back while the job runs.
+/// How far a job is. No number of seconds in it goes back while the job runs.
 #[derive(Debug, Clone, PartialEq, Object)]
 #[oai(rename = "Progress")]
 struct ProgressDocument {

@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use poem::http::HeaderMap;
 use steno_shared::account::Tiers;
 use steno_shared::catalog::{Aliases, ModelId};
 use steno_shared::settings::{Bytes, Common, Span};
 
-use crate::address::TrustedProxies;
+use crate::address::{self, TrustedProxies};
 
 /// Who may call without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,7 +24,7 @@ pub enum Anonymous {
 /// Whether callers without a key have the limits of the tier `anonymous`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum AnonymousLimits {
-    /// Unless they call from this machine, on a server bound to a loopback address.
+    /// Unless they call from this machine, not through a proxy, on a server bound to a loopback address.
     Auto,
     /// Always.
     On,
@@ -144,13 +145,16 @@ impl ApiSettings {
         }
     }
 
-    /// Whether a caller without a key, from this address, has limits.
+    /// Whether a caller without a key has limits, who comes from this peer with these headers.
     #[must_use]
-    pub fn limits_anonymous(&self, address: IpAddr) -> bool {
+    pub fn limits_anonymous(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         match self.anonymous_limits {
             AnonymousLimits::On => true,
             AnonymousLimits::Off => false,
-            AnonymousLimits::Auto => !(self.bind.ip().is_loopback() && address.is_loopback()),
+            AnonymousLimits::Auto => {
+                let here = self.bind.ip().is_loopback() && peer.to_canonical().is_loopback();
+                !here || self.trusted_proxies.trusts(peer) || address::is_forwarded(headers)
+            }
         }
     }
 
@@ -212,4 +216,41 @@ pub struct UpSettings {
     /// Stop after the recording; the exit status tells whether all went well
     #[arg(long, requires = "recording")]
     pub check: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        api: ApiSettings,
+    }
+
+    fn limited(arguments: &[&str], peer: &str, headers: &[&str]) -> bool {
+        let program = Program::parse_from(["steno"].iter().chain(arguments));
+        let mut map = HeaderMap::new();
+        for name in headers {
+            let name: poem::http::HeaderName = name.parse().unwrap();
+            map.insert(name, "203.0.113.7".parse().unwrap());
+        }
+        program.api.limits_anonymous(peer.parse().unwrap(), &map)
+    }
+
+    #[test]
+    fn only_who_calls_from_this_machine_itself_has_no_limits() {
+        assert!(!limited(&[], "127.0.0.1", &[]) && !limited(&[], "::1", &[]));
+        assert!(limited(&[], "192.0.2.1", &[]));
+        assert!(limited(&["--bind", "0.0.0.0:80"], "127.0.0.1", &[]));
+        // A proxy on this machine passes on whoever calls.
+        for header in ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"] {
+            assert!(limited(&[], "127.0.0.1", &[header]), "{header}");
+        }
+        assert!(limited(&["--trusted-proxies", "127.0.0.1"], "127.0.0.1", &[]));
+        assert!(!limited(&["--anonymous-limits", "off"], "127.0.0.1", &["Via"]));
+        assert!(limited(&["--anonymous-limits", "on"], "127.0.0.1", &[]));
+    }
 }

@@ -9,6 +9,7 @@ use steno_shared::id::JobId;
 use steno_shared::job::{
     Admission, Idempotency, Job, JobOptions, Lane, NewJob, Priority, Refusal, Source, Upload,
 };
+use steno_shared::language::Language;
 use steno_shared::object::ObjectKey;
 use steno_shared::outside::OutsideUrl;
 use steno_shared::store::Removed;
@@ -109,18 +110,14 @@ pub(crate) async fn expect(app: &App, submission: &Submission<'_>) -> Result<(),
     if app.stop.is_cancelled() {
         return Err(ApiError::new(Cause::Stopping, "the server is being stopped; try again shortly"));
     }
-    app.registry.require_workers().await?;
-    if app.store.queue_is_full(app.settings.queue_limit).await? {
-        let message = "too many jobs are waiting already; try again later";
-        return Err(ApiError::new(Cause::QueueFull, message).retry_after(30));
-    }
-    if caller.limits == Tier::default() {
-        return Ok(());
-    }
     // A request that was made before takes nothing more.
     if let Some(key) = &submission.idempotency_key
         && app.store.knows_idempotency_key(caller.account(), key).await?
     {
+        return Ok(());
+    }
+    require_room(app).await?;
+    if caller.limits == Tier::default() {
         return Ok(());
     }
     let usage = app.store.usage(caller.account()).await?;
@@ -135,6 +132,16 @@ pub(crate) async fn expect(app: &App, submission: &Submission<'_>) -> Result<(),
         (Priority::Batch, _, Some(limit)) if usage.queued >= limit => Err(too_many_waiting(limit)),
         _ => Ok(()),
     }
+}
+
+/// Refuses, if nobody could take another job.
+pub(crate) async fn require_room(app: &App) -> Result<(), ApiError> {
+    app.registry.require_workers().await?;
+    if app.store.queue_is_full(app.settings.queue_limit).await? {
+        let message = "too many jobs are waiting already; try again later";
+        return Err(ApiError::new(Cause::QueueFull, message).retry_after(30));
+    }
+    Ok(())
 }
 
 /// Makes a job of media that is stored, or of a URL. Of media that is refused, or that a job has already, nothing
@@ -207,7 +214,9 @@ async fn admit(
         dry_run: options.dry_run,
     };
     let webhook = webhook(app, caller, options).await?;
-    let digest = digest(&resolved, &media.source, options)?;
+    let digest = digest(&media.source, options)?;
+    // Of a dry run nothing is left that the key could name.
+    let key = submission.idempotency_key.clone().filter(|_| !options.dry_run);
     let new = NewJob {
         id: submission.job,
         account: caller.account().clone(),
@@ -221,7 +230,7 @@ async fn admit(
         source: media.source,
         request_id: submission.request_id.clone(),
         webhook,
-        idempotency: submission.idempotency_key.clone().map(|key| Idempotency { key, digest }),
+        idempotency: key.map(|key| Idempotency { key, digest }),
     };
     let admission = app.store.create_job(&new).await?;
     if admission == Admission::Created {
@@ -259,14 +268,16 @@ async fn webhook(
     Ok(Some(id.to_string()))
 }
 
-/// What the request asks for, as a hash: the media by its content.
-fn digest(resolved: &JobOptions, source: &Source, options: &TranscribeOptions) -> Result<String, ApiError> {
+/// What the request asks for, in the client's words, as a hash: the media by its content.
+fn digest(source: &Source, options: &TranscribeOptions) -> Result<String, ApiError> {
     let media = match source {
         Source::Upload(upload) => &upload.sha256,
         Source::Url(url) => url,
     };
+    let language = options.language.map(Language::code);
     let webhook = options.webhook_url.as_ref().map(OutsideUrl::as_str);
-    let asked = serde_json::to_string(&(resolved, media, webhook));
+    let speakers = (options.diarize, options.speakers);
+    let asked = serde_json::to_string(&(media, &options.model, language, speakers, webhook));
     let asked = asked.map_err(|error| ApiError::internal(&error))?;
     Ok(Sha256::digest(asked).iter().map(|byte| format!("{byte:02x}")).collect())
 }
@@ -294,7 +305,7 @@ fn too_many_running(limit: u32) -> ApiError {
     ApiError::new(Cause::TooManyJobs, message)
 }
 
-fn too_many_waiting(limit: u32) -> ApiError {
+pub(crate) fn too_many_waiting(limit: u32) -> ApiError {
     let message =
         format!("{limit} of your jobs wait already, as many as may; try again when some have begun");
     ApiError::new(Cause::TooManyJobs, message).retry_after(30)
@@ -310,7 +321,8 @@ pub(crate) async fn cancel(app: &App, job: &Job) -> Result<bool, ApiError> {
     if !app.store.cancel_job(job.id).await? {
         return Ok(false);
     }
-    for key in [job.upload, job.samples].iter().flatten() {
+    // One that was completed before keeps what it has.
+    for key in [job.upload, job.samples].iter().flatten().filter(|_| job.transcript.is_none()) {
         remove_object(app, key).await;
     }
     tracing::info!(job.id = %job.id, "job cancelled");

@@ -12,6 +12,8 @@ use crate::error::ApiError;
 use crate::{submit, uploads};
 
 const PAGE: usize = 500;
+/// After this long nobody waits for a dry run any more.
+const DRY_RUN: Duration = Duration::from_secs(3600);
 /// How long the same request is known to be the same.
 const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
@@ -21,35 +23,59 @@ pub(crate) async fn run(app: App) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // An error was logged where it was wrapped.
-        let _ = sweep(&app).await;
+        sweep(&app).await;
     }
 }
 
-async fn sweep(app: &App) -> Result<(), ApiError> {
-    let staged = app.objects.sweep().await?;
-    let mut orphans = 0;
-    for kind in ObjectKind::ALL {
-        orphans += sweep_kind(app, kind).await?;
+/// One step that fails does not keep the others.
+async fn sweep(app: &App) {
+    tell("objects that no job names", orphans(app).await);
+    tell("audio past its time", old_audio(app).await);
+    tell("jobs past their time", old_jobs(app).await);
+    tell("uploads past their time", uploads::sweep(app).await);
+    // An error was logged where it was wrapped; the next round tries again.
+    let _ = records(app).await;
+    app.rates.forget_quiet();
+}
+
+fn tell(what: &str, removed: Result<usize, ApiError>) {
+    if let Ok(removed @ 1..) = removed {
+        tracing::info!(removed, what, "swept");
     }
+}
+
+async fn orphans(app: &App) -> Result<usize, ApiError> {
+    let mut removed = app.objects.sweep().await?;
+    for kind in ObjectKind::ALL {
+        removed += sweep_kind(app, kind).await?;
+    }
+    Ok(removed)
+}
+
+async fn old_audio(app: &App) -> Result<usize, ApiError> {
     let kept = Retention { completed: app.settings.keep_audio.0, failed: app.settings.keep_failed.0 };
     let audio = app.store.forget_old_audio(kept).await?;
     for key in &audio {
         app.objects.remove(key).await?;
     }
+    Ok(audio.len())
+}
+
+async fn old_jobs(app: &App) -> Result<usize, ApiError> {
+    let mut old = app.store.dry_runs_finished_before(DRY_RUN).await?;
     if let Some(kept) = app.settings.keep_jobs {
-        for job in app.store.jobs_finished_before(kept.0).await? {
-            submit::remove(app, job).await?;
-        }
+        old.extend(app.store.jobs_finished_before(kept.0).await?);
     }
+    for job in &old {
+        // One that was just queued again stays.
+        let _ = submit::remove(app, *job).await;
+    }
+    Ok(old.len())
+}
+
+async fn records(app: &App) -> Result<(), ApiError> {
     app.store.forget_idempotency_keys(IDEMPOTENCY).await?;
-    app.store.forget_dead_workers().await?;
-    app.rates.forget_quiet();
-    let parts = uploads::sweep(app).await?;
-    if staged + orphans + audio.len() + parts > 0 {
-        tracing::info!(staged, orphans, audio = audio.len(), parts, "objects swept");
-    }
-    Ok(())
+    Ok(app.store.forget_dead_workers().await?)
 }
 
 /// Removes the objects of a kind that no job names and that are old enough not to be in the making.

@@ -41,6 +41,7 @@ enum Job {
     Concurrent,
     Priority,
     Runs,
+    Joined,
 }
 
 #[derive(DeriveIden)]
@@ -116,6 +117,7 @@ impl MigrationTrait for Migration {
             integer_null(Job::Concurrent),
             integer(Job::Priority).default(0).to_owned(),
             integer(Job::Runs).default(0).to_owned(),
+            boolean(Job::Joined).default(false).to_owned(),
         ] {
             manager.alter_table(Table::alter().table(Job::Table).add_column(column).to_owned()).await?;
         }
@@ -162,7 +164,15 @@ impl MigrationTrait for Migration {
         for index in ["job_by_account", "job_in_flight"] {
             manager.drop_index(Index::drop().name(index).table(Job::Table).to_owned()).await?;
         }
-        for column in [Job::SourceUrl, Job::Webhook, Job::Limits, Job::Concurrent, Job::Priority, Job::Runs] {
+        for column in [
+            Job::SourceUrl,
+            Job::Webhook,
+            Job::Limits,
+            Job::Concurrent,
+            Job::Priority,
+            Job::Runs,
+            Job::Joined,
+        ] {
             manager.alter_table(Table::alter().table(Job::Table).drop_column(column).to_owned()).await?;
         }
         for column in [AccessKey::Account, AccessKey::Admin] {

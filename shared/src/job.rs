@@ -304,6 +304,8 @@ pub struct Job {
     pub request_id: String,
     /// How often it was run again, so that a new run writes no object of an older one.
     pub runs: u32,
+    /// Whether several requests were given it, so that none may remove it for all.
+    pub joined: bool,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// When its first stage was claimed.

@@ -365,3 +365,18 @@ async fn a_job_whose_worker_is_killed_is_charged_once() {
     assert_eq!(client.get("/v1/usage").await.ok()["credits"], balance);
     audit::hold(&world.store().await).await;
 }
+
+/// A job that one request was given and another one joined is not the second one's to remove.
+#[tokio::test]
+async fn a_joined_job_that_is_refused_stays_for_who_made_it() {
+    let world = Plan::default().set("STENO_FAILPOINTS", "intake.claimed=sleep(1500)").start().await;
+    let client = world.keyed_client().await;
+    let words = || form_of(b"no media, only words, again and again ".repeat(40), "a.wav", &[]);
+    let made = answer(client.request(Method::POST, "/v1/jobs").multipart(words())).await;
+    assert_eq!(made.status, 202, "{}", made.body);
+    let id = made.header("x-job-id").to_owned();
+    let joined = client.transcribe(words()).await;
+    assert_eq!(joined.json()["code"], "unsupported_format", "{}", joined.body);
+    assert_eq!(joined.json()["job_id"], id);
+    assert_eq!(client.get(&format!("/v1/jobs/{id}")).await.ok()["state"], "failed");
+}

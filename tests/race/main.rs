@@ -121,7 +121,7 @@ impl Racer {
         let ended: Vec<_> = JobState::ALL.iter().copied().filter(|state| state.is_final()).collect();
         let Some(job) = self.job(&ended).await? else { return Ok(()) };
         let stage = pick(&[None, Some(StageKind::Transcribe), Some(StageKind::Intake)]).flatten();
-        self.store.retry_job(job.id, stage).await.map(|_| ())
+        self.store.retry_job(job.id, stage, &job.limits).await.map(|_| ())
     }
 
     async fn cancel(&self) -> Result<(), StoreError> {

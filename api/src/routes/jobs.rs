@@ -53,13 +53,6 @@ enum DeleteResponse {
     Deleted,
 }
 
-#[derive(ApiResponse)]
-enum RetryResponse {
-    /// It is queued again.
-    #[oai(status = 202)]
-    Queued(Json<JobDocument>),
-}
-
 #[OpenApi]
 impl Routes {
     /// Create a job.
@@ -191,11 +184,14 @@ impl Routes {
         id: Path<String>,
         /// fetch, intake or transcribe.
         stage: Query<Option<String>>,
-    ) -> Result<RetryResponse, ApiError> {
+    ) -> Result<JobReply, ApiError> {
         let job = find(&app, &caller, &id).await?;
         let stage = stage.as_deref().filter(|name| !name.is_empty()).map(stage_named).transpose()?;
         let refused = |cause, message: &str| Err(ApiError::new(cause, message).with_job(job.id));
-        match app.store.retry_job(job.id, stage).await? {
+        submit::require_room(&app).await?;
+        // An anonymous job has the limits of whoever made it.
+        let limits = if job.account == *caller.account() { &caller.limits } else { &job.limits };
+        match app.store.retry_job(job.id, stage, limits).await? {
             Retried::Queued(kind) => submit::wake(&app, kind.lane(), job.id).await,
             Retried::AudioDeleted => {
                 return refused(
@@ -210,12 +206,18 @@ impl Routes {
             }
             Retried::Refused(shortage) => {
                 let usage = app.store.usage(&job.account).await?;
-                return Err(ApiError::shortage(&shortage, &job.limits, &usage).with_job(job.id));
+                return Err(ApiError::shortage(&shortage, limits, &usage).with_job(job.id));
+            }
+            Retried::TooMany(limit) => return Err(submit::too_many_waiting(limit).with_job(job.id)),
+            Retried::Held => {
+                let message =
+                    "the job was cancelled just now, and its worker has not let go of it; try again";
+                return Err(ApiError::new(Cause::NotReady, message).with_job(job.id).retry_after(2));
             }
             Retried::Missing => return Err(ApiError::no_such_job()),
         }
         let job = app.store.job(job.id).await?.ok_or_else(ApiError::no_such_job)?;
-        Ok(RetryResponse::Queued(Json(job_document::of(&app, job).await?)))
+        JobReply::accepted(&app, job).await
     }
 
     /// Read a job's transcript, in any form.
@@ -259,7 +261,11 @@ impl Routes {
                 let message = format!("the job failed, so there is no transcript: {reason}");
                 Err(ApiError::new(Cause::NotReady, message).with_job(job.id))
             }
-            JobState::Completed | JobState::Cancelled => {
+            JobState::Completed => {
+                let message = "the job was a dry run, so there is no transcript";
+                Err(ApiError::new(Cause::NotReady, message).with_job(job.id))
+            }
+            JobState::Cancelled => {
                 let message = "the job was cancelled, so there is no transcript";
                 Err(ApiError::new(Cause::NotReady, message).with_job(job.id))
             }

@@ -24,7 +24,8 @@ impl Store {
     pub async fn create_job(&self, new: &NewJob) -> Result<Admission, StoreError> {
         let writing = self.write("create a job").await?;
         if let Some(admission) = self.existing(&writing, new).await? {
-            if matches!(admission, Admission::Existing(_)) {
+            if let Admission::Existing(job) = admission {
+                self.join(&writing, job).await?;
                 writing.commit("create a job").await?;
             }
             return Ok(admission);
@@ -159,6 +160,23 @@ impl Store {
             hurried.map_err(during("hurry a job"))?;
         }
         Ok(None)
+    }
+
+    /// How many of the account's jobs wait for their turn.
+    pub(super) async fn waiting_jobs(
+        &self,
+        writing: &Writing<'_>,
+        account: &AccountId,
+    ) -> Result<i64, StoreError> {
+        let row = writing.transaction.query_one_raw(self.statement(WAITING, [account.as_str().into()])).await;
+        column(&row.map_err(during("count jobs"))?.ok_or_else(|| unreadable("no count"))?, "n")
+    }
+
+    /// The job is another request's too, and no single one's to remove.
+    async fn join(&self, writing: &Writing<'_>, job: JobId) -> Result<(), StoreError> {
+        let sql = "UPDATE job SET joined = TRUE WHERE id = $1";
+        let joined = writing.transaction.execute_raw(self.statement(sql, [job.to_string().into()])).await;
+        joined.map(|_| ()).map_err(during("join a job"))
     }
 
     async fn refusal(&self, writing: &Writing<'_>, new: &NewJob) -> Result<Option<Refusal>, StoreError> {

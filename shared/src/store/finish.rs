@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::stages::{HELD, Turn, held};
 use super::{Store, StoreError, Writing, column, during, unreadable};
@@ -227,7 +227,9 @@ impl Store {
         }
         match (state, failure) {
             (StageState::Failed, Some(failure)) => self.fail_job(&writing, claim.job, failure).await?,
-            (StageState::Queued, _) => self.requeue(&writing, claim, failure.is_some()).await?,
+            (StageState::Queued, failure) => {
+                self.requeue(&writing, claim, failure.map(|_| backoff(claim.attempt))).await?;
+            }
             _ => {}
         }
         writing.commit("end an attempt").await?;
@@ -240,9 +242,13 @@ impl Store {
         row.map_err(during("read a stage"))?.map_or(Ok(false), |row| column(&row, "cancel"))
     }
 
-    /// Back into the queue: after a failure later each time, after a hand-back at once and uncounted.
-    async fn requeue(&self, writing: &Writing<'_>, claim: &Claim, failed: bool) -> Result<(), StoreError> {
-        let wait = if failed { backoff(claim.attempt) } else { Duration::ZERO };
+    /// Back into the queue: after a failure for later, after a hand-back, without a wait, at once and uncounted.
+    async fn requeue(
+        &self,
+        writing: &Writing<'_>,
+        claim: &Claim,
+        wait: Option<Duration>,
+    ) -> Result<(), StoreError> {
         let sql = format!(
             "UPDATE stage SET attempts = attempts - $3, run_at = {} + $4, finished_at = NULL \
              WHERE job_id = $1 AND kind = $2",
@@ -251,14 +257,15 @@ impl Store {
         let values = [
             claim.job.to_string().into(),
             claim.stage.as_str().into(),
-            i32::from(!failed).into(),
-            (wait.as_millis() as i64).into(),
+            i32::from(wait.is_none()).into(),
+            (wait.unwrap_or_default().as_millis() as i64).into(),
         ];
         let requeued = writing.transaction.execute_raw(self.statement(sql, values)).await;
         requeued.map(|_| ()).map_err(during("queue a stage again"))
     }
 
-    /// Fails a job that runs, and gives back what it reserved.
+    /// Fails a job that runs, and gives back what it reserved. One that has a transcript from an earlier run is
+    /// completed as before, and says why the new run failed.
     pub(super) async fn fail_job(
         &self,
         writing: &Writing<'_>,
@@ -269,16 +276,19 @@ impl Store {
         let forget =
             if failure.code.is_the_callers() { ", upload_key = NULL, samples_key = NULL" } else { "" };
         let sql = format!(
-            "UPDATE job SET state = 'failed', finished_at = {}, error_code = $2, error = $3{forget} \
-             WHERE id = $1 AND state = 'processing'",
+            "UPDATE job SET state = CASE WHEN transcript_key IS NULL THEN 'failed' ELSE 'completed' END, \
+             finished_at = {}, error_code = $2, error = $3{forget} \
+             WHERE id = $1 AND state = 'processing' RETURNING state, options",
             self.now()
         );
         let values = [job.to_string().into(), failure.code.as_str().into(), failure.message.clone().into()];
-        let failed = writing.transaction.execute_raw(self.statement(sql, values)).await;
-        if failed.map_err(during("fail a job"))?.rows_affected() == 0 {
+        let failed = writing.transaction.query_one_raw(self.statement(sql, values)).await;
+        let Some(row) = failed.map_err(during("fail a job"))? else { return Ok(()) };
+        self.release(writing, job).await?;
+        // Of a job that is completed as before, nobody is told again.
+        if column::<String>(&row, "state")? != "failed" || is_dry_run(&row)? {
             return Ok(());
         }
-        self.release(writing, job).await?;
         self.announce(writing, job).await
     }
 
@@ -304,6 +314,12 @@ impl Store {
         };
         row.map(turn).transpose()
     }
+}
+
+/// Nobody is told of a dry run: whoever asked for it waits for it.
+pub(super) fn is_dry_run(row: &QueryResult) -> Result<bool, StoreError> {
+    let options: JobOptions = serde_json::from_str(&column::<String>(row, "options")?).map_err(unreadable)?;
+    Ok(options.dry_run)
 }
 
 /// One second after the first failure, twice as long after each further one.

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{job, stage};
-use super::{Store, StoreError, during, unreadable};
+use super::finish::is_dry_run;
+use super::{Store, StoreError, column, during, unreadable};
 use crate::id::JobId;
 use crate::job::{Job, JobState, Lane, Stage};
 
@@ -90,8 +91,9 @@ impl Store {
     }
 
     /// Cancels a job that is not finished: it is cancelled when this returns, a queued stage will not be claimed,
-    /// a running one is told at its next beat. The objects of the job are the caller's to remove. False if the
-    /// job was finished, or there is none.
+    /// a running one is told at its next beat. The objects of the job are the caller's to remove. One that has a
+    /// transcript from an earlier run is completed as before, and keeps its objects. False if the job was finished,
+    /// or there is none.
     ///
     /// # Errors
     /// If the rows cannot be written.
@@ -100,15 +102,17 @@ impl Store {
         let now = self.now();
         let job = self.statement(
             format!(
-                "UPDATE job SET state = 'cancelled', finished_at = {now}, upload_key = NULL, \
-                 samples_key = NULL WHERE id = $1 AND state IN ('queued', 'processing')"
+                "UPDATE job SET state = CASE WHEN transcript_key IS NULL THEN 'cancelled' ELSE 'completed' END, \
+                 finished_at = {now}, \
+                 upload_key = CASE WHEN transcript_key IS NULL THEN NULL ELSE upload_key END, \
+                 samples_key = CASE WHEN transcript_key IS NULL THEN NULL ELSE samples_key END \
+                 WHERE id = $1 AND state IN ('queued', 'processing') RETURNING state, options"
             ),
             [id.to_string().into()],
         );
-        let cancelled = writing.transaction.execute_raw(job).await.map_err(during("cancel a job"))?;
-        if cancelled.rows_affected() == 0 {
-            return Ok(false);
-        }
+        let row = writing.transaction.query_one_raw(job).await.map_err(during("cancel a job"))?;
+        let Some(row) = row else { return Ok(false) };
+        let state: String = column(&row, "state")?;
         let stages = self.statement(
             format!(
                 "UPDATE stage SET cancel = TRUE, \
@@ -121,7 +125,9 @@ impl Store {
         writing.transaction.execute_raw(stages).await.map_err(during("cancel stages"))?;
         self.remove_chunks(&writing, id).await?;
         self.release(&writing, id).await?;
-        self.announce(&writing, id).await?;
+        if state == JobState::Cancelled.as_str() && !is_dry_run(&row)? {
+            self.announce(&writing, id).await?;
+        }
         writing.commit("cancel a job").await?;
         Ok(true)
     }

@@ -4,8 +4,8 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::entity::job;
 use super::stages::Turn;
-use super::{Store, StoreError, Writing, during};
-use crate::account::{self, Shortage};
+use super::{Store, StoreError, Writing, during, unreadable};
+use crate::account::{self, Shortage, Tier};
 use crate::id::JobId;
 use crate::job::{Job, JobState, Priority, StageKind};
 
@@ -16,40 +16,60 @@ pub enum Retried {
     Queued(StageKind),
     /// The audio that the stage needs is deleted.
     AudioDeleted,
-    /// The job has not ended yet, or the worker of a cancelled one has not let go of it.
+    /// The job has not ended yet.
     Active,
+    /// It was cancelled, and its worker has not let go of it yet.
+    Held,
     /// It is completed; only a stage of it, by name, can be run again.
     Completed,
     /// The account cannot pay for it.
     Refused(Shortage),
+    /// As many of the account's jobs wait for their turn as may.
+    TooMany(u32),
     /// There is no such job.
     Missing,
 }
 
 impl Store {
     /// Queues a job that failed or was cancelled once more, from the stage whose input is still there; with
-    /// `stage`, from that one, of a completed job too. A job that was charged is not charged again.
+    /// `stage`, from that one, of a completed job too. A job that was charged is not charged again. From here on it
+    /// has these limits, of its account as it is now.
     ///
     /// # Errors
     /// If the rows cannot be written; then none was.
-    pub async fn retry_job(&self, id: JobId, stage: Option<StageKind>) -> Result<Retried, StoreError> {
+    pub async fn retry_job(
+        &self,
+        id: JobId,
+        stage: Option<StageKind>,
+        limits: &Tier,
+    ) -> Result<Retried, StoreError> {
         let writing = self.write("retry a job").await?;
         let row = job::Entity::find_by_id(id.to_string()).one(&writing.transaction).await;
         let Some(row) = row.map_err(during("read a job"))? else { return Ok(Retried::Missing) };
-        let job = Job::try_from(row)?;
+        let mut job = Job { limits: limits.clone(), ..Job::try_from(row)? };
         match job.state {
             JobState::Queued | JobState::Processing => return Ok(Retried::Active),
             JobState::Completed if stage.is_none() => return Ok(Retried::Completed),
             _ => {}
         }
-        if self.is_held(&writing, id).await? {
-            return Ok(Retried::Active);
+        if let Some(limit) = limits.queued
+            && self.waiting_jobs(&writing, &job.account).await? >= i64::from(limit)
+        {
+            return Ok(Retried::TooMany(limit));
+        }
+        if self.is_charged(&writing, id).await? {
+            // What is at the URL by now is not what was paid for.
+            job.source_url = None;
         }
         let Some(kind) = first_stage(&job, stage) else { return Ok(Retried::AudioDeleted) };
+        if self.is_held(&writing, id).await? {
+            return Ok(Retried::Held);
+        }
+        // The row first: the reservation goes by the limits in it.
+        self.requeue_job(&writing, &job, kind).await?;
         if let Some(shortage) = self.reserve_again(&writing, &job, kind).await? {
             return Ok(Retried::Refused(shortage));
         }
-        self.requeue_job(&writing, &job, kind).await?;
         writing.commit("retry a job").await?;
         Ok(Retried::Queued(kind))
     }
@@ -86,8 +106,13 @@ impl Store {
     async fn requeue_job(&self, writing: &Writing<'_>, job: &Job, kind: StageKind) -> Result<(), StoreError> {
         // Its transcript, if it has one, stays until it is replaced.
         let sql = "UPDATE job SET state = 'queued', error_code = NULL, error = NULL, started_at = NULL, \
-                   finished_at = NULL, runs = runs + 1, priority = $2 WHERE id = $1";
-        let values = [job.id.to_string().into(), Priority::Batch.rank().into()];
+                   finished_at = NULL, runs = runs + 1, priority = $2, limits = $3, concurrent = $4 WHERE id = $1";
+        let values = [
+            job.id.to_string().into(),
+            Priority::Batch.rank().into(),
+            serde_json::to_string(&job.limits).map_err(unreadable)?.into(),
+            job.limits.concurrent.map(u32::cast_signed).into(),
+        ];
         let changed = writing.transaction.execute_raw(self.statement(sql, values)).await;
         changed.map_err(during("queue a job again"))?;
         self.remove_chunks_before(writing, job.id, kind).await?;

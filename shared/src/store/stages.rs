@@ -82,8 +82,7 @@ impl Store {
         let claim = self.statement(
             format!(
                 "UPDATE stage SET state = 'running', attempts = attempts + 1, owner = $1, \
-                 lease_until = {now} + $2, started_at = {now}, \
-                 done_ms = CASE kind WHEN 'transcribe' THEN done_ms ELSE 0 END \
+                 lease_until = {now} + $2, started_at = {now} \
                  WHERE state = 'queued' AND (job_id, kind) = (\
                    SELECT s.job_id, s.kind FROM stage s JOIN job j ON j.id = s.job_id LEFT JOIN (\
                      SELECT account, COUNT(*) AS running FROM stage \

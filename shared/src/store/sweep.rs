@@ -90,6 +90,21 @@ impl Store {
         rows.iter().map(|row| column::<String>(row, "id")?.parse().map_err(unreadable)).collect()
     }
 
+    /// Some of the dry runs that were completed longer than `kept` ago: their clients left before the answer.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn dry_runs_finished_before(&self, kept: Duration) -> Result<Vec<JobId>, StoreError> {
+        let sql = format!(
+            "SELECT id FROM job WHERE state = 'completed' AND transcript_key IS NULL \
+             AND finished_at < {} - $1 LIMIT 1000",
+            self.now()
+        );
+        let rows = self.db.query_all_raw(self.statement(sql, [(kept.as_millis() as i64).into()])).await;
+        let rows = rows.map_err(during("look for dry runs"))?;
+        rows.iter().map(|row| column::<String>(row, "id")?.parse().map_err(unreadable)).collect()
+    }
+
     /// Forgets the idempotency keys that are older than `kept`.
     ///
     /// # Errors

@@ -59,9 +59,16 @@ async fn a_charged_job_that_is_run_again_twice_is_charged_once() {
     let id = create(store, NewJob { options, limits: three_a_day(), ..new_job("a") }).await;
     complete(store).await;
     let again = Some(StageKind::Transcribe);
-    assert_eq!(store.retry_job(id, again).await.unwrap(), Retried::Queued(StageKind::Transcribe));
+    assert_eq!(
+        store.retry_job(id, again, &three_a_day()).await.unwrap(),
+        Retried::Queued(StageKind::Transcribe)
+    );
     fail(store, Lane::Transcribe).await;
-    assert_eq!(store.retry_job(id, None).await.unwrap(), Retried::Queued(StageKind::Transcribe));
+    // It has its transcript all the same.
+    assert_eq!(store.job(id).await.unwrap().unwrap().state, JobState::Completed);
+    assert_eq!(store.retry_job(id, None, &three_a_day()).await.unwrap(), Retried::Completed);
+    let queued = Retried::Queued(StageKind::Transcribe);
+    assert_eq!(store.retry_job(id, again, &three_a_day()).await.unwrap(), queued);
     assert_eq!(store.usage(&AccountId::of_row("a")).await.unwrap().day.reserved, 0);
     let claim = claim(store, Lane::Transcribe).await;
     assert!(race::finish(store, &claim).await.unwrap());
@@ -77,7 +84,7 @@ async fn a_dry_run_takes_nothing_when_it_is_tried_again() {
     let options = JobOptions { dry_run: true, ..new_job("a").options };
     let id = create(store, NewJob { options, limits: three_a_day(), ..new_job("a") }).await;
     fail(store, Lane::Intake).await;
-    assert_eq!(store.retry_job(id, None).await.unwrap(), Retried::Queued(StageKind::Intake));
+    assert_eq!(store.retry_job(id, None, &three_a_day()).await.unwrap(), Retried::Queued(StageKind::Intake));
     let claim = claim(store, Lane::Intake).await;
     assert!(race::finish(store, &claim).await.unwrap());
     assert_eq!(store.job(id).await.unwrap().unwrap().state, JobState::Completed);
@@ -95,10 +102,64 @@ async fn a_cancelled_job_is_run_again_when_its_worker_has_let_go() {
     let id = create(store, NewJob { source, ..new_job("a") }).await;
     let old = claim(store, Lane::Fetch).await;
     assert!(store.cancel_job(id).await.unwrap());
-    assert_eq!(store.retry_job(id, None).await.unwrap(), Retried::Active);
+    assert_eq!(store.retry_job(id, None, &Tier::default()).await.unwrap(), Retried::Held);
     let let_go = store.set_back(&old, &Setback::HandBack).await.unwrap();
     assert_eq!(let_go, Some(StageState::Cancelled));
-    assert_eq!(store.retry_job(id, None).await.unwrap(), Retried::Queued(StageKind::Fetch));
+    assert_eq!(store.retry_job(id, None, &Tier::default()).await.unwrap(), Retried::Queued(StageKind::Fetch));
+}
+
+/// What is at the URL by the time of another run need not be what was paid for.
+#[tokio::test]
+async fn what_was_paid_for_is_not_fetched_again() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let source = Source::Url("https://media.example/a.wav".to_owned());
+    let id = create(store, NewJob { source, ..new_job("a") }).await;
+    let fetch = claim(store, Lane::Fetch).await;
+    assert!(race::finish(store, &fetch).await.unwrap());
+    complete(store).await;
+    assert_eq!(store.job(id).await.unwrap().unwrap().state, JobState::Completed);
+    for stage in [StageKind::Fetch, StageKind::Intake, StageKind::Transcribe] {
+        let again = store.retry_job(id, Some(stage), &Tier::default()).await.unwrap();
+        assert_eq!(again, Retried::AudioDeleted, "{stage}");
+    }
+}
+
+/// A new run that is cancelled takes nothing from a job that was completed.
+#[tokio::test]
+async fn a_completed_job_stays_so_when_another_run_is_cancelled() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let options = JobOptions { keep_audio: true, ..new_job("a").options };
+    let id = create(store, NewJob { options, ..new_job("a") }).await;
+    complete(store).await;
+    let before = store.job(id).await.unwrap().unwrap();
+    let again = Some(StageKind::Transcribe);
+    assert!(matches!(store.retry_job(id, again, &Tier::default()).await.unwrap(), Retried::Queued(_)));
+    assert!(store.cancel_job(id).await.unwrap());
+    let after = store.job(id).await.unwrap().unwrap();
+    assert_eq!(after.state, JobState::Completed);
+    assert_eq!(
+        (after.transcript, after.samples, after.upload),
+        (before.transcript, before.samples, before.upload)
+    );
+    assert!(after.samples.is_some());
+    audit::hold(store).await;
+}
+
+/// An account's limits are those of the tier it is in by now, and its queue has an end for retries too.
+#[tokio::test]
+async fn a_job_is_run_again_within_the_limits_of_today() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let id = create(store, new_job("a")).await;
+    fail(store, Lane::Intake).await;
+    world.job("a", Priority::Batch).await;
+    let today = Tier { queued: Some(1), concurrent: Some(7), ..Tier::default() };
+    assert_eq!(store.retry_job(id, None, &today).await.unwrap(), Retried::TooMany(1));
+    let today = Tier { queued: Some(2), ..today };
+    assert_eq!(store.retry_job(id, None, &today).await.unwrap(), Retried::Queued(StageKind::Intake));
+    assert_eq!(store.job(id).await.unwrap().unwrap().limits, today);
 }
 
 /// A queued job that somebody begins to wait for is in flight from then on.
@@ -110,7 +171,8 @@ async fn nobody_waits_for_a_queued_job_when_as_many_run_as_may() {
     let running = create(store, file("running", &limits)).await;
     claim(store, Lane::Intake).await;
     let queued = create(store, file("queued", &limits)).await;
-    let waited_on = |sha256: &str| NewJob { priority: Priority::Interactive, ..file(sha256, &limits) };
+    let waited_on =
+        |sha256: &str| NewJob { priority: Priority::Interactive, ..file(sha256, &limits) };
     let refused = store.create_job(&waited_on("queued")).await.unwrap();
     assert_eq!(refused, Admission::Refused(Refusal::Concurrent(1)));
     // One that runs takes no more room by being waited on.

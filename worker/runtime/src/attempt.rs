@@ -154,7 +154,10 @@ async fn try_end(
             let state = lane.resources.store.set_back(claim, setback).await?;
             report(claim, setback, state);
             let of_no_use = matches!(setback, Setback::Final(Failure { code, .. }) if code.is_the_callers());
-            if state == Some(StageState::Cancelled) || (state == Some(StageState::Failed) && of_no_use) {
+            let ended =
+                state == Some(StageState::Cancelled) || (state == Some(StageState::Failed) && of_no_use);
+            // A job that was completed before keeps what it has.
+            if ended && job.transcript.is_none() {
                 remove(lane, &[job.upload, job.samples]).await;
             }
             match state {

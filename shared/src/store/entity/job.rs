@@ -40,6 +40,7 @@ pub(in crate::store) struct Model {
     pub(in crate::store) concurrent: Option<i32>,
     pub(in crate::store) priority: i32,
     pub(in crate::store) runs: i32,
+    pub(in crate::store) joined: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -75,6 +76,7 @@ impl TryFrom<Model> for Job {
             failure,
             request_id: row.request_id,
             runs: row.runs.unsigned_abs(),
+            joined: row.joined,
             created_at: row.created_at,
             started_at: row.started_at,
             finished_at: row.finished_at,

@@ -45,8 +45,8 @@ pub trait Journal: Send + Sync {
     /// What was kept so far.
     async fn entries(&self) -> Vec<ChunkRecord>;
 
-    /// Keeps a chunk. Failing to is no failure of the job.
-    async fn keep(&self, record: ChunkRecord);
+    /// Keeps a chunk; whether it is kept. Failing to is no failure of the job.
+    async fn keep(&self, record: ChunkRecord) -> bool;
 }
 
 /// A journal that keeps nothing.
@@ -59,7 +59,9 @@ impl Journal for NoJournal {
         Vec::new()
     }
 
-    async fn keep(&self, _: ChunkRecord) {}
+    async fn keep(&self, _: ChunkRecord) -> bool {
+        true
+    }
 }
 
 /// The journal in the database.
@@ -80,10 +82,12 @@ impl Journal for StoreJournal {
         })
     }
 
-    async fn keep(&self, record: ChunkRecord) {
-        if let Err(error) = self.store.put_chunk(self.job, record).await {
+    async fn keep(&self, record: ChunkRecord) -> bool {
+        let kept = self.store.put_chunk(self.job, record).await;
+        kept.inspect_err(|error| {
             tracing::warn!(error = %error, "cannot keep a chunk; a successor would do it again");
-        }
+        })
+        .is_ok()
     }
 }
 

@@ -121,7 +121,17 @@ struct Course<'a> {
 }
 
 /// A chunk under way.
-type Running<'a> = BoxFuture<'a, Result<(usize, Millis, ChunkResult), EngineError>>;
+type Running<'a> = BoxFuture<'a, Result<(usize, Finished), EngineError>>;
+
+/// A chunk that is done.
+#[derive(Debug)]
+struct Finished {
+    /// Where it ends.
+    end: Millis,
+    result: ChunkResult,
+    /// Whether others can read it.
+    kept: bool,
+}
 
 impl Course<'_> {
     async fn run(&self, mut plan: Plan, meter: &Meter) -> Result<Vec<ChunkResult>, Stopped> {
@@ -140,14 +150,14 @@ impl Course<'_> {
             let room = running.len() < self.ahead;
             tokio::select! {
                 Some(finished) = running.next() => {
-                    let (number, end, result) = finished?;
-                    meter.advance_to(done.add(number, end, result));
+                    let (number, finished) = finished?;
+                    meter.advance_to(done.add(number, finished));
                 }
                 chunk = plan.recv(), if more && room => match chunk {
                     Some(chunk) => waiting.push_back(chunk?),
                     None => more = false,
                 },
-                else => return Ok(done.results.into_values().map(|(_, result)| result).collect()),
+                else => return Ok(done.results.into_values().map(|finished| finished.result).collect()),
             }
         }
     }
@@ -189,37 +199,38 @@ impl Course<'_> {
         number: usize,
         chunk: Chunk,
         language: (Language, f64),
-    ) -> Result<(usize, Millis, ChunkResult), EngineError> {
+    ) -> Result<(usize, Finished), EngineError> {
         let (span, model) = (chunk.span(), &self.order.model.id);
         let end = Millis::of_samples(span.end);
         if let Some(kept) = journal::find(&self.kept, span, model) {
-            return Ok((number, end, kept));
+            return Ok((number, Finished { end, result: kept, kept: true }));
         }
         let result = self.desk.transcribe(&chunk, language).await?;
-        if let Some(record) = journal::record(span, model, &result) {
-            self.journal.keep(record).await;
-        }
+        let kept = match journal::record(span, model, &result) {
+            Some(record) => self.journal.keep(record).await,
+            None => false,
+        };
         failpoint::hit("transcribe.chunk", self.order.file_name.as_deref()).await;
-        Ok((number, end, result))
+        Ok((number, Finished { end, result, kept }))
     }
 }
 
 /// Finished chunks.
 #[derive(Debug, Default)]
 struct Done {
-    results: BTreeMap<usize, (Millis, ChunkResult)>,
-    /// All before this one are finished.
+    results: BTreeMap<usize, Finished>,
+    /// All before this one are finished, and kept: whoever follows the job reads those.
     frontier: usize,
 }
 
 impl Done {
-    /// Adds one; the time up to which everything is finished.
-    fn add(&mut self, number: usize, end: Millis, result: ChunkResult) -> Millis {
-        self.results.insert(number, (end, result));
-        while self.results.contains_key(&self.frontier) {
+    /// Adds one; the time up to which everything is finished and kept.
+    fn add(&mut self, number: usize, finished: Finished) -> Millis {
+        self.results.insert(number, finished);
+        while self.results.get(&self.frontier).is_some_and(|finished| finished.kept) {
             self.frontier += 1;
         }
         let last = self.frontier.checked_sub(1).and_then(|last| self.results.get(&last));
-        last.map_or(Millis(0), |(end, _)| *end)
+        last.map_or(Millis(0), |finished| finished.end)
     }
 }

@@ -58,9 +58,9 @@ impl Routes {
     /// Create a job.
     ///
     /// Of a file, or of a URL. The answer comes as soon as the file is stored: the job is not lost any more. With
-    /// `dry_run`, a field or in the query, it comes when the file is decoded, and says what a transcription would cost. The same
-    /// `Idempotency-Key` gives the same job for 24 hours, and so does the same file, with the same options, while
-    /// its job is under way.
+    /// `dry_run`, a field or in the query, it comes when the file is decoded, and says what a transcription would
+    /// cost; in the query it is answered to those who cannot pay, too. The same `Idempotency-Key` gives the same
+    /// job for 24 hours, and so does the same file, with the same name and options, while its job is under way.
     #[oai(path = "/v1/jobs", method = "post", operation_id = "create_job", tag = "Tag::Jobs")]
     async fn create(&self, caller: Caller, app: Data<&App>, body: JobBody) -> Result<JobReply, ApiError> {
         let JobBody(body) = body;

@@ -50,9 +50,10 @@ pub(super) fn held(claim: &Claim) -> [Value; 4] {
 impl Store {
     /// Takes the best queued stage of a lane: interactive before batch, then the account with the fewest stages
     /// running, then the oldest. The jobs of an account that has as many in flight as it may wait; those that
-    /// somebody waits on were counted when they were created. With `models`, only stages that want one of them. The attempt is counted here,
-    /// so that a job which kills its worker uses up its attempts too. A worker runs one stage at a time that is
-    /// at its last attempt: so those that were lost beside such a job do not fail with it.
+    /// somebody waits on were counted when they were created. With `models`, only stages that want one of them.
+    /// The attempt is counted here, so that a job which kills its worker uses up its attempts too. A worker runs
+    /// one stage at a time that is at its last attempt: so those that were lost beside such a job do not fail with
+    /// it.
     ///
     /// # Errors
     /// If the rows cannot be read or written.

@@ -171,8 +171,7 @@ async fn nobody_waits_for_a_queued_job_when_as_many_run_as_may() {
     let running = create(store, file("running", &limits)).await;
     claim(store, Lane::Intake).await;
     let queued = create(store, file("queued", &limits)).await;
-    let waited_on =
-        |sha256: &str| NewJob { priority: Priority::Interactive, ..file(sha256, &limits) };
+    let waited_on = |sha256: &str| NewJob { priority: Priority::Interactive, ..file(sha256, &limits) };
     let refused = store.create_job(&waited_on("queued")).await.unwrap();
     assert_eq!(refused, Admission::Refused(Refusal::Concurrent(1)));
     // One that runs takes no more room by being waited on.

@@ -206,7 +206,7 @@ async fn admit(
         keep_audio: !app.settings.keep_audio.0.is_zero() && !options.dry_run,
         dry_run: options.dry_run,
     };
-    let webhook = webhook(app, caller, options).await?;
+    let webhook = webhook(app, submission, options).await?;
     let digest = digest(&resolved, &media.source, options)?;
     let new = NewJob {
         id: submission.job,
@@ -241,14 +241,24 @@ pub(crate) fn expect_webhook(
     permitted(app, "webhook_url", url)
 }
 
-/// The webhook that the request names, which is made if there is none yet.
+/// The webhook that the request names, which is made if there is none yet. A dry run tells nobody, and a request
+/// that was made before has its webhook: they make none.
 async fn webhook(
     app: &App,
-    caller: &Caller,
+    submission: &Submission<'_>,
     options: &TranscribeOptions,
 ) -> Result<Option<String>, ApiError> {
+    let caller = submission.caller;
     expect_webhook(app, caller, options)?;
     let Some(url) = &options.webhook_url else { return Ok(None) };
+    if options.dry_run {
+        return Ok(None);
+    }
+    if let Some(key) = &submission.idempotency_key
+        && app.store.knows_idempotency_key(caller.account(), key).await?
+    {
+        return Ok(None);
+    }
     let Some(id) = app.store.webhook_for_jobs(caller.account(), url.as_str()).await? else {
         let message = format!(
             "webhook_url: an account may name {MAX_JOB_WEBHOOKS} different URLs; delete a webhook of the scope \

@@ -21,6 +21,7 @@ enum Webhook {
     State,
     FailingSince,
     DisabledReason,
+    NamedAt,
     CreatedAt,
 }
 
@@ -107,6 +108,7 @@ fn webhook() -> TableCreateStatement {
         .col(string(Webhook::State))
         .col(big_integer_null(Webhook::FailingSince))
         .col(text_null(Webhook::DisabledReason))
+        .col(big_integer_null(Webhook::NamedAt))
         .col(big_integer(Webhook::CreatedAt))
         .to_owned()
 }

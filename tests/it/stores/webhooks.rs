@@ -8,7 +8,7 @@ use steno_shared::error::FailureCode;
 use steno_shared::id::{DeliveryId, WorkerId};
 use steno_shared::job::{Lane, NewJob, Priority, Setback};
 use steno_shared::store::{AttemptEnd, DueDelivery, NewWebhook, NextStep, Store};
-use steno_shared::webhook::{DeliveryState, Event, MAX_WEBHOOKS, Webhook, WebhookState};
+use steno_shared::webhook::{DeliveryState, Event, MAX_JOB_WEBHOOKS, MAX_WEBHOOKS, Webhook, WebhookState};
 
 use super::{Fixture, new_job};
 
@@ -156,6 +156,30 @@ async fn endpoints_named_with_jobs_are_found_again_and_counted_apart() {
     assert!(!store.remove_webhook(&account, named).await.unwrap());
     assert_eq!(store.sweep_deliveries().await.unwrap(), 0);
     assert!(store.delivery(&account, DeliveryId::random()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_no_job_came_of_is_forgotten_an_hour_later() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let account = AccountId::of_row("a");
+    for number in 0..MAX_JOB_WEBHOOKS {
+        store.webhook_for_jobs(&account, &format!("{URL}/{number}")).await.unwrap().unwrap();
+    }
+    assert_eq!(store.webhook_for_jobs(&account, URL).await.unwrap(), None);
+    assert_eq!(store.sweep_deliveries().await.unwrap(), 0);
+    assert_eq!(
+        store.webhooks(&account).await.unwrap().len(),
+        MAX_JOB_WEBHOOKS as usize,
+        "a job may come yet"
+    );
+    let earlier = "UPDATE webhook SET created_at = created_at - 3601000, named_at = NULL";
+    store.connection().execute_unprepared(earlier).await.unwrap();
+    let again = store.webhook_for_jobs(&account, &format!("{URL}/7")).await.unwrap().unwrap();
+    store.sweep_deliveries().await.unwrap();
+    let left: Vec<_> = store.webhooks(&account).await.unwrap().iter().map(|webhook| webhook.id).collect();
+    assert_eq!(left, [again], "it was named a moment ago");
+    assert!(store.webhook_for_jobs(&account, URL).await.unwrap().is_some());
 }
 
 #[tokio::test]

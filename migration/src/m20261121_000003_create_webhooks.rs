@@ -78,6 +78,13 @@ impl MigrationTrait for Migration {
             .col(Delivery::NextAt)
             .to_owned();
         manager.create_index(due).await?;
+        let held = Index::create()
+            .name("delivery_held")
+            .table(Delivery::Table)
+            .col(Delivery::State)
+            .col(Delivery::LeaseUntil)
+            .to_owned();
+        manager.create_index(held).await?;
         let listed = Index::create()
             .name("delivery_listed")
             .table(Delivery::Table)

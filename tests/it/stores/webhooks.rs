@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm_migration::sea_orm::ConnectionTrait;
+use sea_orm_migration::sea_orm::{ConnectionTrait, TransactionTrait};
 use steno_shared::account::AccountId;
 use steno_shared::error::FailureCode;
 use steno_shared::id::{DeliveryId, WorkerId};
@@ -129,6 +129,35 @@ async fn one_endpoint_has_four_attempts_at_once_and_a_disabled_one_none() {
     assert!(log.iter().all(|delivery| delivery.state == DeliveryState::Failed));
     store.enable_webhook(&account, hook.id).await.unwrap().unwrap();
     assert!(claim(store, "w").await.is_none(), "what was given up stays so");
+}
+
+/// However much waits for an endpoint that is busy: a look at it is quick, and takes no turn to write.
+#[tokio::test]
+async fn a_busy_endpoint_with_much_to_be_told_is_passed_over() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let account = AccountId::of_row("a");
+    let (busy, other) =
+        (webhook(store, &account, URL).await, webhook(store, &account, "https://example.com/x").await);
+    let many = format!(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 10000) INSERT INTO delivery \
+         (id, webhook_id, event, body, state, next_at, created_at) \
+         SELECT 'msg_' || x, '{}', 'webhook.test', '', 'pending', 0, 0 FROM n",
+        busy.id
+    );
+    let connection = store.connection();
+    connection.execute_unprepared(&many).await.unwrap();
+    let held = format!("UPDATE delivery SET lease_until = {} WHERE id <= 'msg_1002'", i64::MAX);
+    assert_eq!(connection.execute_unprepared(&held).await.unwrap().rows_affected(), 4);
+    let writing = Store::open(&world.url).await.unwrap();
+    let turn = writing.connection().begin().await.unwrap();
+    turn.execute_unprepared("UPDATE webhook SET url = url").await.unwrap();
+    let look = tokio::time::timeout(Duration::from_secs(5), claim(store, "w")).await;
+    assert!(look.expect("a look waits for no turn").is_none());
+    turn.rollback().await.unwrap();
+    let told = store.test_webhook(&account, other.id).await.unwrap().unwrap();
+    let claimed = tokio::time::timeout(Duration::from_secs(5), claim(store, "w")).await;
+    assert_eq!(claimed.unwrap().unwrap().id, told);
 }
 
 #[tokio::test]

@@ -168,6 +168,23 @@ async fn a_courier_that_is_killed_in_a_download_is_succeeded() {
     assert_eq!(job["state"], "completed");
 }
 
+/// The file of a courier that was succeeded goes when it wakes up, and its successor's stays.
+#[tokio::test]
+async fn a_courier_that_wakes_up_late_removes_its_own_file_alone() {
+    let armed = "fetch.stored=sleep(6000)#1,intake.claimed=sleep(6000)#1";
+    let mut world = plan().set("STENO_FAILPOINTS", armed).start().await;
+    let (client, origin) = (world.keyed_client().await, Origin::start(OTHERS).await);
+    let url = origin.url("/clip.flac");
+    let waiting = tokio::spawn(async move { transcribe(&client, &url).await });
+    wait::until("the download", SOON, async || (!origin.hits().is_empty()).then_some(())).await;
+    world.start_worker(Lane::Fetch, &[("STENO_FAILPOINTS", "")]);
+    let answer = waiting.await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(origin.hits().len(), 2);
+    let names = world.object_names().await;
+    assert!(names.iter().all(|name| name.starts_with("transcripts/")), "{names:?}");
+}
+
 #[tokio::test]
 async fn a_courier_that_is_stopped_hands_its_download_back() {
     let mut world = plan()

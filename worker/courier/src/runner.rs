@@ -51,7 +51,7 @@ impl Courier {
             stall: self.settings.fetch_stall.0,
             total: self.settings.fetch_timeout.0,
         };
-        let key = ObjectKey::upload(job.id);
+        let key = ObjectKey::fetched(job.id, work.number());
         let writer = work.resources.objects.create(&key).await.map_err(|error| not_stored(&error))?;
         tracing::info!(url = %url, "fetching");
         let Fetched { stored, file_name } = download(&self.dialer, &url, limits, writer).await?;

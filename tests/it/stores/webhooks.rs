@@ -147,7 +147,10 @@ async fn a_busy_endpoint_with_much_to_be_told_is_passed_over() {
     );
     let connection = store.connection();
     connection.execute_unprepared(&many).await.unwrap();
-    let held = format!("UPDATE delivery SET lease_until = {} WHERE id <= 'msg_1002'", i64::MAX);
+    let held = format!(
+        "UPDATE delivery SET lease_until = {} WHERE id IN ('msg_1', 'msg_2', 'msg_3', 'msg_4')",
+        i64::MAX
+    );
     assert_eq!(connection.execute_unprepared(&held).await.unwrap().rows_affected(), 4);
     let writing = Store::open(&world.url).await.unwrap();
     let turn = writing.connection().begin().await.unwrap();

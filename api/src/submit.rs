@@ -12,7 +12,7 @@ use steno_shared::job::{
 use steno_shared::object::ObjectKey;
 use steno_shared::outside::OutsideUrl;
 use steno_shared::store::Removed;
-use steno_shared::webhook::MAX_JOB_WEBHOOKS;
+use steno_shared::webhook::{MAX_JOB_WEBHOOKS, WebhookState};
 
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
@@ -266,6 +266,12 @@ async fn webhook(
         );
         return Err(ApiError::new(Cause::TooManyWebhooks, message));
     };
+    let webhook = app.store.webhook(caller.account(), id).await?;
+    if webhook.is_some_and(|webhook| webhook.state == WebhookState::Disabled) {
+        let message =
+            format!("webhook_url: the endpoint is disabled; POST /v1/webhooks/{id}/enable, or name another");
+        return Err(ApiError::new(Cause::WebhookDisabled, message));
+    }
     Ok(Some(id.to_string()))
 }
 

@@ -20,6 +20,7 @@ enum Webhook {
     Scope,
     State,
     FailingSince,
+    IdleSince,
     DisabledReason,
     NamedAt,
     CreatedAt,
@@ -114,6 +115,7 @@ fn webhook() -> TableCreateStatement {
         .col(string(Webhook::Scope))
         .col(string(Webhook::State))
         .col(big_integer_null(Webhook::FailingSince))
+        .col(big_integer_null(Webhook::IdleSince))
         .col(text_null(Webhook::DisabledReason))
         .col(big_integer_null(Webhook::NamedAt))
         .col(big_integer(Webhook::CreatedAt))

@@ -213,11 +213,16 @@ impl Store {
             let judged = writing.transaction.execute_raw(self.statement(sql, [id])).await;
             return judged.map(|_| ()).map_err(during("judge a webhook"));
         }
+        // A webhook that was told nothing for so long has not failed meanwhile: this failure is the first.
         let sql = format!(
-            "UPDATE webhook SET failing_since = COALESCE(failing_since, {now}) WHERE id = $1 \
-             RETURNING failing_since, state, {now} AS now"
+            "UPDATE webhook SET failing_since = CASE WHEN idle_since < {now} - $2 THEN {now} \
+               ELSE COALESCE(failing_since, {now}) END, \
+             idle_since = CASE WHEN EXISTS (SELECT 1 FROM delivery d \
+               WHERE d.webhook_id = webhook.id AND d.state = 'pending') THEN NULL ELSE {now} END \
+             WHERE id = $1 RETURNING failing_since, state, {now} AS now"
         );
-        let row = writing.transaction.query_one_raw(self.statement(sql, [id.clone()])).await;
+        let values = [id.clone(), (patience.as_millis() as i64).into()];
+        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
         let Some(row) = row.map_err(during("judge a webhook"))? else { return Ok(()) };
         let disabled = column::<String>(&row, "state")? == WebhookState::Disabled.as_str();
         let failing = column::<i64>(&row, "now")? - column::<i64>(&row, "failing_since")?;

@@ -164,6 +164,31 @@ async fn a_busy_endpoint_with_much_to_be_told_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_failure_long_after_another_disables_nothing_unless_something_was_to_be_told() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let account = AccountId::of_row("a");
+    let hook = webhook(store, &account, URL).await;
+    let fail = async |next: NextStep| {
+        let due = claim(store, "w").await.unwrap();
+        assert!(store.end_delivery_attempt(&due, &ended(next), PATIENCE).await.unwrap());
+        store.webhook(&account, hook.id).await.unwrap().unwrap()
+    };
+    let months_pass = "UPDATE webhook SET failing_since = failing_since - 5000000000, \
+                       idle_since = idle_since - 5000000000";
+    store.test_webhook(&account, hook.id).await.unwrap().unwrap();
+    let before = fail(NextStep::GiveUp).await.failing_since.unwrap();
+    store.connection().execute_unprepared(months_pass).await.unwrap();
+    store.test_webhook(&account, hook.id).await.unwrap().unwrap();
+    let failing = fail(NextStep::Retry(Duration::ZERO)).await;
+    assert_eq!(failing.state, WebhookState::Enabled);
+    assert!(failing.failing_since.unwrap() >= before, "it began anew");
+    // From here on something is to be told all the time.
+    store.connection().execute_unprepared(months_pass).await.unwrap();
+    assert_eq!(fail(NextStep::Retry(Duration::ZERO)).await.state, WebhookState::Disabled);
+}
+
+#[tokio::test]
 async fn endpoints_named_with_jobs_are_found_again_and_counted_apart() {
     let world = Fixture::new().await;
     let store = &world.store;

@@ -79,7 +79,7 @@ async fn what_cannot_be_fetched_fails_with_the_reason() {
         (origin.url("/broken"), "url_failed", "broke off"),
         (origin.url("/silent"), "url_failed", "sent nothing for 1 s"),
         (origin.url("/stalled"), "url_failed", "sent nothing for 1 s"),
-        (origin.url("/trickle"), "url_failed", "longer than 5 s"),
+        (origin.url("/trickle"), "url_failed", "less than 32KiB in 1 s"),
         (refusing, "url_failed", "no connection"),
         ("http://no-such-host.invalid/".to_owned(), "url_failed", "no connection"),
         (origin.url("/large"), "file_too_large", "larger than 1MiB"),
@@ -101,6 +101,16 @@ async fn what_cannot_be_fetched_fails_with_the_reason() {
         assert_eq!(hits(path), times, "{path}");
     }
     world.objects_are_gone().await;
+}
+
+#[tokio::test]
+async fn a_download_that_takes_too_long_is_given_up() {
+    let world = plan().set("STENO_FETCH_STALL", "60s").set("STENO_FETCH_TIMEOUT", "2s").start().await;
+    let (client, origin) = (world.keyed_client().await, Origin::start(OTHERS).await);
+    let answer = transcribe(&client, &origin.url("/trickle")).await;
+    assert_eq!(answer.json()["code"], "url_failed");
+    assert!(answer.json()["error"].as_str().unwrap().contains("longer than 2 s"), "{}", answer.body);
+    assert_eq!(origin.hits().len(), 1);
 }
 
 #[tokio::test]

@@ -3,15 +3,15 @@
 //! Redirects are followed by hand, so that each hop is judged like the first. What was written of a download that
 //! fails is gone with its writer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use reqwest::header::{CONTENT_DISPOSITION, LOCATION};
 use reqwest::{Response, StatusCode};
 use steno_shared::error::FailureCode;
 use steno_shared::job::Setback;
 use steno_shared::object::{ObjectError, ObjectWriter, Stored};
 use steno_shared::outside::{OutsideUrl, RefusedUrl};
+use steno_shared::settings::Bytes;
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::dial::Dialer;
@@ -19,6 +19,8 @@ use crate::fault::{describe, refusal, seconds};
 use crate::file_name;
 
 const MAX_REDIRECTS: usize = 5;
+/// A server that sends less than this in the time that it may keep silent holds up the others.
+const LEAST: Bytes = Bytes(32 * 1024);
 
 /// What a download may use up.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +74,8 @@ async fn fetch(
     let disposition = response.headers().get(CONTENT_DISPOSITION).and_then(|value| value.to_str().ok());
     let file_name = file_name::of(disposition, &url);
     let mut read = 0;
-    while let Some(chunk) = next(&mut response, limits.stall).await? {
+    let mut pace = Pace::new(limits.stall);
+    while let Some(chunk) = next(&mut response, &mut pace).await? {
         read += chunk.len() as u64;
         if read > limits.bytes {
             return Err(too_large(limits.bytes));
@@ -114,9 +117,45 @@ fn redirect(response: &Response) -> Option<String> {
     Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
 }
 
-async fn next(response: &mut Response, stall: Duration) -> Result<Option<Bytes>, Setback> {
-    let chunk = timeout(stall, response.chunk()).await.map_err(|elapsed| stalled(elapsed, stall))?;
-    chunk.map_err(|error| failed(&error))
+async fn next(response: &mut Response, pace: &mut Pace) -> Result<Option<bytes::Bytes>, Setback> {
+    let asked = Instant::now();
+    let chunk = timeout(pace.stall, response.chunk()).await;
+    let chunk = chunk.map_err(|elapsed| stalled(elapsed, pace.stall))?.map_err(|error| failed(&error))?;
+    if let Some(chunk) = &chunk {
+        pace.keep(asked.elapsed(), chunk.len() as u64)?;
+    }
+    Ok(chunk)
+}
+
+/// How fast bytes come. Only waiting for them counts: what the disk takes is not the server's fault.
+#[derive(Debug)]
+struct Pace {
+    stall: Duration,
+    waited: Duration,
+    bytes: u64,
+    /// A server may begin slowly.
+    begins: bool,
+}
+
+impl Pace {
+    fn new(stall: Duration) -> Self {
+        Self { stall, waited: Duration::ZERO, bytes: 0, begins: true }
+    }
+
+    /// So many bytes have come after so long.
+    fn keep(&mut self, waited: Duration, bytes: u64) -> Result<(), Setback> {
+        self.waited += waited;
+        self.bytes += bytes;
+        if self.waited < self.stall {
+            return Ok(());
+        }
+        if !self.begins && self.bytes < LEAST.0 {
+            let message = format!("the server of the URL sent less than {LEAST} in {}", seconds(self.stall));
+            return Err(Setback::give_up(FailureCode::UrlFailed, message));
+        }
+        *self = Self { begins: false, ..Self::new(self.stall) };
+        Ok(())
+    }
 }
 
 fn stalled(_: Elapsed, stall: Duration) -> Setback {
@@ -153,7 +192,7 @@ fn answered_badly(status: StatusCode) -> Setback {
 }
 
 fn too_large(limit: u64) -> Setback {
-    let limit = steno_shared::settings::Bytes(limit);
+    let limit = Bytes(limit);
     Setback::give_up(FailureCode::FileTooLarge, format!("the file at the URL is larger than {limit}"))
 }
 
@@ -171,5 +210,27 @@ pub(crate) fn not_stored(error: &ObjectError) -> Setback {
                 "the file could not be stored because of a fault of the server",
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_may_begin_slowly_and_must_then_keep_up() {
+        let (most, all) = (Duration::from_secs(29), Duration::from_secs(30));
+        let mut pace = Pace::new(all);
+        for _ in 0..3 {
+            // The beginning is over with the second byte.
+            assert_eq!(pace.keep(most, 1), Ok(()));
+        }
+        assert!(matches!(pace.keep(most, 1), Err(Setback::Final(_))));
+
+        let mut pace = Pace::new(all);
+        for _ in 0..100 {
+            assert_eq!(pace.keep(all, LEAST.0), Ok(()));
+        }
+        assert!(pace.keep(all, LEAST.0 - 1).is_err());
     }
 }

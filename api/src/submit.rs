@@ -13,7 +13,7 @@ use steno_shared::language::Language;
 use steno_shared::object::ObjectKey;
 use steno_shared::outside::OutsideUrl;
 use steno_shared::store::Removed;
-use steno_shared::webhook::MAX_JOB_WEBHOOKS;
+use steno_shared::webhook::{MAX_JOB_WEBHOOKS, WebhookState};
 
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
@@ -213,7 +213,7 @@ async fn admit(
         keep_audio: !app.settings.keep_audio.0.is_zero() && !options.dry_run,
         dry_run: options.dry_run,
     };
-    let webhook = webhook(app, caller, options).await?;
+    let webhook = webhook(app, submission, options).await?;
     let digest = digest(&media.source, options)?;
     // Of a dry run nothing is left that the key could name.
     let key = submission.idempotency_key.clone().filter(|_| !options.dry_run);
@@ -250,14 +250,24 @@ pub(crate) fn expect_webhook(
     permitted(app, "webhook_url", url)
 }
 
-/// The webhook that the request names, which is made if there is none yet.
+/// The webhook that the request names, which is made if there is none yet. A dry run tells nobody, and a request
+/// that was made before has its webhook: they make none.
 async fn webhook(
     app: &App,
-    caller: &Caller,
+    submission: &Submission<'_>,
     options: &TranscribeOptions,
 ) -> Result<Option<String>, ApiError> {
+    let caller = submission.caller;
     expect_webhook(app, caller, options)?;
     let Some(url) = &options.webhook_url else { return Ok(None) };
+    if options.dry_run {
+        return Ok(None);
+    }
+    if let Some(key) = &submission.idempotency_key
+        && app.store.knows_idempotency_key(caller.account(), key).await?
+    {
+        return Ok(None);
+    }
     let Some(id) = app.store.webhook_for_jobs(caller.account(), url.as_str()).await? else {
         let message = format!(
             "webhook_url: an account may name {MAX_JOB_WEBHOOKS} different URLs; delete a webhook of the scope \
@@ -265,6 +275,12 @@ async fn webhook(
         );
         return Err(ApiError::new(Cause::TooManyWebhooks, message));
     };
+    let webhook = app.store.webhook(caller.account(), id).await?;
+    if webhook.is_some_and(|webhook| webhook.state == WebhookState::Disabled) {
+        let message =
+            format!("webhook_url: the endpoint is disabled; POST /v1/webhooks/{id}/enable, or name another");
+        return Err(ApiError::new(Cause::WebhookDisabled, message));
+    }
     Ok(Some(id.to_string()))
 }
 

@@ -20,7 +20,9 @@ enum Webhook {
     Scope,
     State,
     FailingSince,
+    IdleSince,
     DisabledReason,
+    NamedAt,
     CreatedAt,
 }
 
@@ -77,6 +79,13 @@ impl MigrationTrait for Migration {
             .col(Delivery::NextAt)
             .to_owned();
         manager.create_index(due).await?;
+        let held = Index::create()
+            .name("delivery_held")
+            .table(Delivery::Table)
+            .col(Delivery::State)
+            .col(Delivery::LeaseUntil)
+            .to_owned();
+        manager.create_index(held).await?;
         let listed = Index::create()
             .name("delivery_listed")
             .table(Delivery::Table)
@@ -106,7 +115,9 @@ fn webhook() -> TableCreateStatement {
         .col(string(Webhook::Scope))
         .col(string(Webhook::State))
         .col(big_integer_null(Webhook::FailingSince))
+        .col(big_integer_null(Webhook::IdleSince))
         .col(text_null(Webhook::DisabledReason))
+        .col(big_integer_null(Webhook::NamedAt))
         .col(big_integer(Webhook::CreatedAt))
         .to_owned()
 }

@@ -79,7 +79,7 @@ async fn what_cannot_be_fetched_fails_with_the_reason() {
         (origin.url("/broken"), "url_failed", "broke off"),
         (origin.url("/silent"), "url_failed", "sent nothing for 1 s"),
         (origin.url("/stalled"), "url_failed", "sent nothing for 1 s"),
-        (origin.url("/trickle"), "url_failed", "longer than 5 s"),
+        (origin.url("/trickle"), "url_failed", "less than 32KiB in 1 s"),
         (refusing, "url_failed", "no connection"),
         ("http://no-such-host.invalid/".to_owned(), "url_failed", "no connection"),
         (origin.url("/large"), "file_too_large", "larger than 1MiB"),
@@ -101,6 +101,16 @@ async fn what_cannot_be_fetched_fails_with_the_reason() {
         assert_eq!(hits(path), times, "{path}");
     }
     world.objects_are_gone().await;
+}
+
+#[tokio::test]
+async fn a_download_that_takes_too_long_is_given_up() {
+    let world = plan().set("STENO_FETCH_STALL", "60s").set("STENO_FETCH_TIMEOUT", "2s").start().await;
+    let (client, origin) = (world.keyed_client().await, Origin::start(OTHERS).await);
+    let answer = transcribe(&client, &origin.url("/trickle")).await;
+    assert_eq!(answer.json()["code"], "url_failed");
+    assert!(answer.json()["error"].as_str().unwrap().contains("longer than 2 s"), "{}", answer.body);
+    assert_eq!(origin.hits().len(), 1);
 }
 
 #[tokio::test]
@@ -166,6 +176,23 @@ async fn a_courier_that_is_killed_in_a_download_is_succeeded() {
     assert_eq!(origin.hits().len(), 2);
     let job = client.get(&format!("/v1/jobs/{}", answer.header("x-job-id"))).await.ok();
     assert_eq!(job["state"], "completed");
+}
+
+/// The file of a courier that was succeeded goes when it wakes up, and its successor's stays.
+#[tokio::test]
+async fn a_courier_that_wakes_up_late_removes_its_own_file_alone() {
+    let armed = "fetch.stored=sleep(6000)#1,intake.claimed=sleep(6000)#1";
+    let mut world = plan().set("STENO_FAILPOINTS", armed).start().await;
+    let (client, origin) = (world.keyed_client().await, Origin::start(OTHERS).await);
+    let url = origin.url("/clip.flac");
+    let waiting = tokio::spawn(async move { transcribe(&client, &url).await });
+    wait::until("the download", SOON, async || (!origin.hits().is_empty()).then_some(())).await;
+    world.start_worker(Lane::Fetch, &[("STENO_FAILPOINTS", "")]);
+    let answer = waiting.await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(origin.hits().len(), 2);
+    let names = world.object_names().await;
+    assert!(names.iter().all(|name| name.starts_with("transcripts/")), "{names:?}");
 }
 
 #[tokio::test]

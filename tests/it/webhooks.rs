@@ -339,6 +339,48 @@ async fn a_webhook_is_its_accounts_and_bounded() {
 }
 
 #[tokio::test]
+async fn a_request_that_makes_no_job_makes_no_endpoint() {
+    let world = plan().lanes(&[Lane::Fetch, Lane::Intake, Lane::Transcribe]).start().await;
+    let client = world.keyed_client().await;
+    let clip = clips::heldout()[0].path();
+    let send = async |key: &str, path: &str, more: &[(&str, &str)]| {
+        let url = format!("http://127.0.0.1:9/{path}");
+        let fields = [&[("webhook_url", url.as_str())], more].concat();
+        let form = steno_tests::client::form(&clip, &fields);
+        let request = client.request(Method::POST, "/v1/jobs").header("idempotency-key", key);
+        answer(request.multipart(form)).await
+    };
+    assert_eq!(send("dry", "dry", &[("dry_run", "true")]).await.status, 200);
+    assert_eq!(client.get("/v1/webhooks").await.ok(), json!({ "webhooks": [] }));
+    let made = send("one", "one", &[]).await;
+    assert_eq!(made.status, 202, "{}", made.body);
+    assert_eq!(send("one", "two", &[]).await.status, 422);
+    let listed = client.get("/v1/webhooks").await.ok();
+    let urls: Vec<_> = listed["webhooks"].as_array().unwrap().iter().map(|hook| &hook["url"]).collect();
+    assert_eq!(urls, ["http://127.0.0.1:9/one"]);
+}
+
+#[tokio::test]
+async fn a_job_cannot_name_an_endpoint_that_is_disabled() {
+    let world = plan().lanes(&[Lane::Fetch, Lane::Intake, Lane::Transcribe]).start().await;
+    let (client, receiver) = (world.keyed_client().await, Receiver::start(0).await);
+    receiver.plan(&[], &[json!({ "status": 410 })]).await;
+    let (clip, url) = (clips::heldout()[0].path(), receiver.url("/"));
+    let send = async || client.transcribe_file(&clip, &[("webhook_url", &url)]).await;
+    assert_eq!(send().await.status, 200);
+    let id = wait::until("the endpoint to be disabled", SOON, async || {
+        let webhook = client.get("/v1/webhooks").await.ok()["webhooks"][0].clone();
+        (webhook["state"] == "disabled").then(|| webhook["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    let refused = send().await;
+    assert!(refused.refused(409).contains(&format!("/v1/webhooks/{id}/enable")), "{}", refused.body);
+    assert_eq!(refused.json()["code"], "webhook_disabled");
+    assert_eq!(post(&client, &format!("/v1/webhooks/{id}/enable")).await.status, 200);
+    assert_eq!(send().await.status, 200);
+}
+
+#[tokio::test]
 async fn bodies_that_are_no_webhook_are_refused() {
     let world = plan().lanes(&[]).start().await;
     let client = world.keyed_client().await;

@@ -8,7 +8,7 @@ use crate::id::JobId;
 /// What an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKind {
-    /// Media as it was sent.
+    /// Media as it was sent, or fetched.
     Upload,
     /// A piece of media that is being sent resumably.
     Part,
@@ -44,10 +44,16 @@ pub struct ObjectKey {
 }
 
 impl ObjectKey {
-    /// The media of a job.
+    /// The media of a job, as it was sent.
     #[must_use]
     pub fn upload(job: JobId) -> Self {
         Self { kind: ObjectKind::Upload, job, attempt: 0 }
+    }
+
+    /// The media that an attempt at a job's URL fetched; its number is never that of an upload.
+    #[must_use]
+    pub fn fetched(job: JobId, attempt: u32) -> Self {
+        Self { kind: ObjectKind::Upload, job, attempt }
     }
 
     /// A part of the media of the job that will be; no number is given twice.
@@ -125,6 +131,7 @@ mod tests {
         let job = JobId::random();
         for key in [
             ObjectKey::upload(job),
+            ObjectKey::fetched(job, 1),
             ObjectKey::part(job, 7),
             ObjectKey::samples(job, 1),
             ObjectKey::transcript(job, 12),

@@ -1,5 +1,7 @@
 //! Deliveries from the account's side: the outbox that a job's end writes, the log, another try.
 
+use std::time::Duration;
+
 use sea_orm::{ConnectionTrait, QueryResult};
 use serde_json::{Map, Value as Json, json};
 
@@ -10,6 +12,8 @@ use crate::job::JobState;
 use crate::time::{Millis, rfc3339};
 use crate::webhook::{Delivery, DeliveryAttempt, Event, KEPT};
 
+/// An endpoint that was named with a job is forgotten so long after that, if no job came of it.
+const UNUSED: Duration = Duration::from_secs(60 * 60);
 /// Texts of clients and failures are cut to this many characters, so that a body stays far below the 20 kB of
 /// the scheme.
 const MAX_TEXT: usize = 300;
@@ -175,25 +179,26 @@ impl Store {
         Ok(Resent::Queued)
     }
 
-    /// Forgets deliveries of 30 days ago, and endpoints of that age that were named with jobs and of which neither
-    /// a delivery nor an unfinished job is left. Says how many deliveries were forgotten.
+    /// Forgets deliveries of 30 days ago; and endpoints that were named with jobs, an hour after they were named
+    /// last, if they have neither a delivery nor an unfinished job. Says how many deliveries were forgotten.
     ///
     /// # Errors
     /// If the rows cannot be removed.
     pub async fn sweep_deliveries(&self) -> Result<u64, StoreError> {
-        let old = format!("created_at < {} - $1", self.now());
-        let kept = KEPT.as_millis() as i64;
+        let now = self.now();
         let writing = self.write("forget old deliveries").await?;
-        let sql = format!("DELETE FROM delivery WHERE {old}");
-        let swept = writing.transaction.execute_raw(self.statement(sql, [kept.into()])).await;
+        let sql = format!("DELETE FROM delivery WHERE created_at < {now} - $1");
+        let kept = (KEPT.as_millis() as i64).into();
+        let swept = writing.transaction.execute_raw(self.statement(sql, [kept])).await;
         let swept = swept.map_err(during("forget old deliveries"))?.rows_affected();
         let sql = format!(
-            "DELETE FROM webhook WHERE scope = 'job' AND {old} \
+            "DELETE FROM webhook WHERE scope = 'job' AND COALESCE(named_at, created_at) < {now} - $1 \
              AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.webhook_id = webhook.id) \
              AND NOT EXISTS (SELECT 1 FROM job j WHERE j.webhook = webhook.id \
                AND j.state IN ('queued', 'processing'))"
         );
-        let unused = writing.transaction.execute_raw(self.statement(sql, [kept.into()])).await;
+        let unused =
+            writing.transaction.execute_raw(self.statement(sql, [(UNUSED.as_millis() as i64).into()])).await;
         unused.map_err(during("forget unused webhooks"))?;
         writing.commit("forget old deliveries").await?;
         Ok(swept)
@@ -276,6 +281,6 @@ fn read_attempt(row: &QueryResult) -> Result<DeliveryAttempt, StoreError> {
         at: column(row, "at")?,
         status: status.and_then(|status| u16::try_from(status).ok()),
         error: column(row, "error")?,
-        elapsed: std::time::Duration::from_millis(elapsed.unsigned_abs()),
+        elapsed: Duration::from_millis(elapsed.unsigned_abs()),
     })
 }

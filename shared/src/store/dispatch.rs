@@ -72,23 +72,23 @@ impl Store {
     ) -> Result<Option<DueDelivery>, StoreError> {
         let now = self.now();
         let free = format!(
-            "state = 'pending' AND next_at <= {now} AND (lease_until IS NULL OR lease_until < {now})"
+            "state = 'pending' AND next_at <= {now} AND (lease_until IS NULL OR lease_until < {now}) \
+             AND webhook_id NOT IN (\
+               SELECT webhook_id FROM delivery WHERE state = 'pending' AND lease_until >= {now} \
+               GROUP BY webhook_id HAVING COUNT(*) >= $1)"
         );
         // An idle courier looks often: a look takes no turn to write.
-        let any = self.statement(format!("SELECT 1 FROM delivery WHERE {free} LIMIT 1"), []);
+        let any = self.statement(format!("SELECT 1 FROM delivery WHERE {free} LIMIT 1"), [AT_ONCE.into()]);
         if self.db.query_one_raw(any).await.map_err(during("look for deliveries"))?.is_none() {
             return Ok(None);
         }
         let sql = format!(
-            "UPDATE delivery SET owner = $1, lease_until = {now} + $2 WHERE id = (\
-               SELECT d.id FROM delivery d WHERE {free} AND (\
-                 SELECT COUNT(*) FROM delivery o WHERE o.webhook_id = d.webhook_id AND o.state = 'pending' \
-                 AND o.lease_until >= {now}) < $3 \
-               ORDER BY d.next_at, d.id LIMIT 1\
+            "UPDATE delivery SET owner = $2, lease_until = {now} + $3 WHERE id = (\
+               SELECT id FROM delivery WHERE {free} ORDER BY next_at, id LIMIT 1\
              ) AND {free} RETURNING id, webhook_id, job_id, attempts, body, {now} AS now"
         );
         let writing = self.write("claim a delivery").await?;
-        let values: [Value; 3] = [owner.0.clone().into(), (lease.as_millis() as i64).into(), AT_ONCE.into()];
+        let values: [Value; 3] = [AT_ONCE.into(), owner.0.clone().into(), (lease.as_millis() as i64).into()];
         let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
         let Some(row) = row.map_err(during("claim a delivery"))? else { return Ok(None) };
         let webhook: String = column(&row, "webhook_id")?;
@@ -213,11 +213,16 @@ impl Store {
             let judged = writing.transaction.execute_raw(self.statement(sql, [id])).await;
             return judged.map(|_| ()).map_err(during("judge a webhook"));
         }
+        // A webhook that was told nothing for so long has not failed meanwhile: this failure is the first.
         let sql = format!(
-            "UPDATE webhook SET failing_since = COALESCE(failing_since, {now}) WHERE id = $1 \
-             RETURNING failing_since, state, {now} AS now"
+            "UPDATE webhook SET failing_since = CASE WHEN idle_since < {now} - $2 THEN {now} \
+               ELSE COALESCE(failing_since, {now}) END, \
+             idle_since = CASE WHEN EXISTS (SELECT 1 FROM delivery d \
+               WHERE d.webhook_id = webhook.id AND d.state = 'pending') THEN NULL ELSE {now} END \
+             WHERE id = $1 RETURNING failing_since, state, {now} AS now"
         );
-        let row = writing.transaction.query_one_raw(self.statement(sql, [id.clone()])).await;
+        let values = [id.clone(), (patience.as_millis() as i64).into()];
+        let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
         let Some(row) = row.map_err(during("judge a webhook"))? else { return Ok(()) };
         let disabled = column::<String>(&row, "state")? == WebhookState::Disabled.as_str();
         let failing = column::<i64>(&row, "now")? - column::<i64>(&row, "failing_since")?;

@@ -51,13 +51,19 @@ impl Store {
         scope: WebhookScope,
     ) -> Result<NewWebhook, StoreError> {
         let writing = self.write("make a webhook").await?;
+        // One that is named again is not about to be forgotten.
         let same = self.statement(
-            "SELECT id FROM webhook WHERE account = $1 AND scope = $2 AND url = $3",
+            format!(
+                "UPDATE webhook SET named_at = {} WHERE account = $1 AND scope = $2 AND url = $3 RETURNING id",
+                self.now()
+            ),
             [account.as_str().into(), scope.as_str().into(), url.into()],
         );
         let row = writing.transaction.query_one_raw(same).await.map_err(during("look for a webhook"))?;
         if let Some(row) = row {
-            return id_of(&row).map(NewWebhook::Exists);
+            let id = id_of(&row)?;
+            writing.commit("name a webhook").await?;
+            return Ok(NewWebhook::Exists(id));
         }
         let limit = match scope {
             WebhookScope::Account => MAX_WEBHOOKS,

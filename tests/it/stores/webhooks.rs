@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use sea_orm_migration::sea_orm::ConnectionTrait;
+use sea_orm_migration::sea_orm::{ConnectionTrait, TransactionTrait};
 use steno_shared::account::AccountId;
 use steno_shared::error::FailureCode;
 use steno_shared::id::{DeliveryId, WorkerId};
 use steno_shared::job::{Lane, NewJob, Priority, Setback};
 use steno_shared::store::{AttemptEnd, DueDelivery, NewWebhook, NextStep, Store};
-use steno_shared::webhook::{DeliveryState, Event, MAX_WEBHOOKS, Webhook, WebhookState};
+use steno_shared::webhook::{DeliveryState, Event, MAX_JOB_WEBHOOKS, MAX_WEBHOOKS, Webhook, WebhookState};
 
 use super::{Fixture, new_job};
 
@@ -131,6 +131,63 @@ async fn one_endpoint_has_four_attempts_at_once_and_a_disabled_one_none() {
     assert!(claim(store, "w").await.is_none(), "what was given up stays so");
 }
 
+/// However much waits for an endpoint that is busy: a look at it is quick, and takes no turn to write.
+#[tokio::test]
+async fn a_busy_endpoint_with_much_to_be_told_is_passed_over() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let account = AccountId::of_row("a");
+    let (busy, other) =
+        (webhook(store, &account, URL).await, webhook(store, &account, "https://example.com/x").await);
+    let many = format!(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 10000) INSERT INTO delivery \
+         (id, webhook_id, event, body, state, next_at, created_at) \
+         SELECT 'msg_' || x, '{}', 'webhook.test', '', 'pending', 0, 0 FROM n",
+        busy.id
+    );
+    let connection = store.connection();
+    connection.execute_unprepared(&many).await.unwrap();
+    let held = format!(
+        "UPDATE delivery SET lease_until = {} WHERE id IN ('msg_1', 'msg_2', 'msg_3', 'msg_4')",
+        i64::MAX
+    );
+    assert_eq!(connection.execute_unprepared(&held).await.unwrap().rows_affected(), 4);
+    let writing = Store::open(&world.url).await.unwrap();
+    let turn = writing.connection().begin().await.unwrap();
+    turn.execute_unprepared("UPDATE webhook SET url = url").await.unwrap();
+    let look = tokio::time::timeout(Duration::from_secs(5), claim(store, "w")).await;
+    assert!(look.expect("a look waits for no turn").is_none());
+    turn.rollback().await.unwrap();
+    let told = store.test_webhook(&account, other.id).await.unwrap().unwrap();
+    let claimed = tokio::time::timeout(Duration::from_secs(5), claim(store, "w")).await;
+    assert_eq!(claimed.unwrap().unwrap().id, told);
+}
+
+#[tokio::test]
+async fn a_failure_long_after_another_disables_nothing_unless_something_was_to_be_told() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let account = AccountId::of_row("a");
+    let hook = webhook(store, &account, URL).await;
+    let fail = async |next: NextStep| {
+        let due = claim(store, "w").await.unwrap();
+        assert!(store.end_delivery_attempt(&due, &ended(next), PATIENCE).await.unwrap());
+        store.webhook(&account, hook.id).await.unwrap().unwrap()
+    };
+    let months_pass = "UPDATE webhook SET failing_since = failing_since - 5000000000, \
+                       idle_since = idle_since - 5000000000";
+    store.test_webhook(&account, hook.id).await.unwrap().unwrap();
+    let before = fail(NextStep::GiveUp).await.failing_since.unwrap();
+    store.connection().execute_unprepared(months_pass).await.unwrap();
+    store.test_webhook(&account, hook.id).await.unwrap().unwrap();
+    let failing = fail(NextStep::Retry(Duration::ZERO)).await;
+    assert_eq!(failing.state, WebhookState::Enabled);
+    assert!(failing.failing_since.unwrap() >= before, "it began anew");
+    // From here on something is to be told all the time.
+    store.connection().execute_unprepared(months_pass).await.unwrap();
+    assert_eq!(fail(NextStep::Retry(Duration::ZERO)).await.state, WebhookState::Disabled);
+}
+
 #[tokio::test]
 async fn endpoints_named_with_jobs_are_found_again_and_counted_apart() {
     let world = Fixture::new().await;
@@ -156,6 +213,30 @@ async fn endpoints_named_with_jobs_are_found_again_and_counted_apart() {
     assert!(!store.remove_webhook(&account, named).await.unwrap());
     assert_eq!(store.sweep_deliveries().await.unwrap(), 0);
     assert!(store.delivery(&account, DeliveryId::random()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_no_job_came_of_is_forgotten_an_hour_later() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let account = AccountId::of_row("a");
+    for number in 0..MAX_JOB_WEBHOOKS {
+        store.webhook_for_jobs(&account, &format!("{URL}/{number}")).await.unwrap().unwrap();
+    }
+    assert_eq!(store.webhook_for_jobs(&account, URL).await.unwrap(), None);
+    assert_eq!(store.sweep_deliveries().await.unwrap(), 0);
+    assert_eq!(
+        store.webhooks(&account).await.unwrap().len(),
+        MAX_JOB_WEBHOOKS as usize,
+        "a job may come yet"
+    );
+    let earlier = "UPDATE webhook SET created_at = created_at - 3601000, named_at = NULL";
+    store.connection().execute_unprepared(earlier).await.unwrap();
+    let again = store.webhook_for_jobs(&account, &format!("{URL}/7")).await.unwrap().unwrap();
+    store.sweep_deliveries().await.unwrap();
+    let left: Vec<_> = store.webhooks(&account).await.unwrap().iter().map(|webhook| webhook.id).collect();
+    assert_eq!(left, [again], "it was named a moment ago");
+    assert!(store.webhook_for_jobs(&account, URL).await.unwrap().is_some());
 }
 
 #[tokio::test]

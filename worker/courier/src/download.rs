@@ -3,15 +3,15 @@
 //! Redirects are followed by hand, so that each hop is judged like the first. What was written of a download that
 //! fails is gone with its writer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use reqwest::header::{CONTENT_DISPOSITION, LOCATION};
 use reqwest::{Response, StatusCode};
 use steno_shared::error::FailureCode;
 use steno_shared::job::Setback;
-use steno_shared::object::{ObjectError, ObjectWriter, Stored};
+use steno_shared::object::{ObjectError, ObjectKey, ObjectStore, ObjectWriter, Stored};
 use steno_shared::outside::{OutsideUrl, RefusedUrl};
+use steno_shared::settings::Bytes;
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::dial::Dialer;
@@ -19,6 +19,10 @@ use crate::fault::{describe, refusal, seconds};
 use crate::file_name;
 
 const MAX_REDIRECTS: usize = 5;
+/// So much of the disk stays free, and so often it is looked at.
+const SPARE: u64 = 64 * 1024 * 1024;
+/// A server that sends less than this in the time that it may keep silent holds up the others.
+const LEAST: Bytes = Bytes(32 * 1024);
 
 /// What a download may use up.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +33,28 @@ pub(crate) struct Limits {
     pub(crate) stall: Duration,
     /// Time in all.
     pub(crate) total: Duration,
+}
+
+/// Where the file goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) objects: &'a dyn ObjectStore,
+    pub(crate) key: ObjectKey,
+}
+
+impl Place<'_> {
+    async fn create(self) -> Result<Box<dyn ObjectWriter>, Setback> {
+        self.objects.create(&self.key).await.map_err(|error| not_stored(&error))
+    }
+
+    /// Refuses if there is no room for so many more bytes, and some to spare.
+    async fn require(self, bytes: u64) -> Result<(), Setback> {
+        let free = self.objects.free_bytes().await.map_err(|error| not_stored(&error))?;
+        if free.is_some_and(|free| free < bytes.saturating_add(SPARE)) {
+            return Err(not_stored(&ObjectError::Full));
+        }
+        Ok(())
+    }
 }
 
 /// A file that has been fetched.
@@ -48,9 +74,9 @@ pub(crate) async fn download(
     dialer: &Dialer,
     url: &OutsideUrl,
     limits: Limits,
-    writer: Box<dyn ObjectWriter>,
+    place: Place<'_>,
 ) -> Result<Fetched, Setback> {
-    match timeout(limits.total, fetch(dialer, url, limits, writer)).await {
+    match timeout(limits.total, fetch(dialer, url, limits, place)).await {
         Ok(fetched) => fetched,
         Err(_) => {
             let message = format!("the download of the URL took longer than {}", seconds(limits.total));
@@ -63,19 +89,27 @@ async fn fetch(
     dialer: &Dialer,
     url: &OutsideUrl,
     limits: Limits,
-    mut writer: Box<dyn ObjectWriter>,
+    place: Place<'_>,
 ) -> Result<Fetched, Setback> {
     let (mut response, url) = follow(dialer, url, limits.stall).await?;
-    if response.content_length().is_some_and(|length| length > limits.bytes) {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > limits.bytes {
         return Err(too_large(limits.bytes));
     }
+    place.require(announced).await?;
+    let mut writer = place.create().await?;
     let disposition = response.headers().get(CONTENT_DISPOSITION).and_then(|value| value.to_str().ok());
     let file_name = file_name::of(disposition, &url);
-    let mut read = 0;
-    while let Some(chunk) = next(&mut response, limits.stall).await? {
+    let (mut read, mut looked_at) = (0, 0);
+    let mut pace = Pace::new(limits.stall);
+    while let Some(chunk) = next(&mut response, &mut pace).await? {
         read += chunk.len() as u64;
         if read > limits.bytes {
             return Err(too_large(limits.bytes));
+        }
+        if read - looked_at >= SPARE {
+            place.require(announced.saturating_sub(read)).await?;
+            looked_at = read;
         }
         writer.write(chunk).await.map_err(|error| not_stored(&error))?;
     }
@@ -114,9 +148,45 @@ fn redirect(response: &Response) -> Option<String> {
     Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
 }
 
-async fn next(response: &mut Response, stall: Duration) -> Result<Option<Bytes>, Setback> {
-    let chunk = timeout(stall, response.chunk()).await.map_err(|elapsed| stalled(elapsed, stall))?;
-    chunk.map_err(|error| failed(&error))
+async fn next(response: &mut Response, pace: &mut Pace) -> Result<Option<bytes::Bytes>, Setback> {
+    let asked = Instant::now();
+    let chunk = timeout(pace.stall, response.chunk()).await;
+    let chunk = chunk.map_err(|elapsed| stalled(elapsed, pace.stall))?.map_err(|error| failed(&error))?;
+    if let Some(chunk) = &chunk {
+        pace.keep(asked.elapsed(), chunk.len() as u64)?;
+    }
+    Ok(chunk)
+}
+
+/// How fast bytes come. Only waiting for them counts: what the disk takes is not the server's fault.
+#[derive(Debug)]
+struct Pace {
+    stall: Duration,
+    waited: Duration,
+    bytes: u64,
+    /// A server may begin slowly.
+    begins: bool,
+}
+
+impl Pace {
+    fn new(stall: Duration) -> Self {
+        Self { stall, waited: Duration::ZERO, bytes: 0, begins: true }
+    }
+
+    /// So many bytes have come after so long.
+    fn keep(&mut self, waited: Duration, bytes: u64) -> Result<(), Setback> {
+        self.waited += waited;
+        self.bytes += bytes;
+        if self.waited < self.stall {
+            return Ok(());
+        }
+        if !self.begins && self.bytes < LEAST.0 {
+            let message = format!("the server of the URL sent less than {LEAST} in {}", seconds(self.stall));
+            return Err(Setback::give_up(FailureCode::UrlFailed, message));
+        }
+        *self = Self { begins: false, ..Self::new(self.stall) };
+        Ok(())
+    }
 }
 
 fn stalled(_: Elapsed, stall: Duration) -> Setback {
@@ -153,7 +223,7 @@ fn answered_badly(status: StatusCode) -> Setback {
 }
 
 fn too_large(limit: u64) -> Setback {
-    let limit = steno_shared::settings::Bytes(limit);
+    let limit = Bytes(limit);
     Setback::give_up(FailureCode::FileTooLarge, format!("the file at the URL is larger than {limit}"))
 }
 
@@ -171,5 +241,81 @@ pub(crate) fn not_stored(error: &ObjectError) -> Setback {
                 "the file could not be stored because of a fault of the server",
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use steno_shared::object::{LocalObject, ObjectEntry, ObjectKind};
+
+    use super::*;
+
+    /// A store that knows only how many bytes are free.
+    #[derive(Debug)]
+    struct Disk(Option<u64>);
+
+    #[async_trait]
+    impl ObjectStore for Disk {
+        async fn create(&self, key: &ObjectKey) -> Result<Box<dyn ObjectWriter>, ObjectError> {
+            Err(ObjectError::Missing(*key))
+        }
+        async fn read(&self, key: &ObjectKey, _: u64) -> Result<Vec<u8>, ObjectError> {
+            Err(ObjectError::Missing(*key))
+        }
+        async fn local(&self, key: &ObjectKey) -> Result<LocalObject, ObjectError> {
+            Err(ObjectError::Missing(*key))
+        }
+        async fn remove(&self, _: &ObjectKey) -> Result<(), ObjectError> {
+            Ok(())
+        }
+        async fn list(
+            &self,
+            _: ObjectKind,
+            _: Option<&ObjectKey>,
+            _: usize,
+        ) -> Result<Vec<ObjectEntry>, ObjectError> {
+            Ok(Vec::new())
+        }
+        async fn sweep(&self) -> Result<usize, ObjectError> {
+            Ok(0)
+        }
+        async fn free_bytes(&self) -> Result<Option<u64>, ObjectError> {
+            Ok(self.0)
+        }
+        async fn check(&self) -> Result<(), ObjectError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_for_which_there_is_no_room_waits() {
+        let key = ObjectKey::fetched(steno_shared::id::JobId::random(), 1);
+        let require = async |free, bytes| Place { objects: &Disk(free), key }.require(bytes).await;
+        assert_eq!(require(None, u64::MAX).await, Ok(()));
+        assert_eq!(require(Some(SPARE + 7), 7).await, Ok(()));
+        for (free, bytes) in [(SPARE + 7, 8), (SPARE - 1, 0), (u64::MAX - 1, u64::MAX)] {
+            let refused = require(Some(free), bytes).await;
+            let full =
+                matches!(&refused, Err(Setback::Retry(failure)) if failure.code == FailureCode::OutOfSpace);
+            assert!(full, "{free} {bytes}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_may_begin_slowly_and_must_then_keep_up() {
+        let (most, all) = (Duration::from_secs(29), Duration::from_secs(30));
+        let mut pace = Pace::new(all);
+        for _ in 0..3 {
+            // The beginning is over with the second byte.
+            assert_eq!(pace.keep(most, 1), Ok(()));
+        }
+        assert!(matches!(pace.keep(most, 1), Err(Setback::Final(_))));
+
+        let mut pace = Pace::new(all);
+        for _ in 0..100 {
+            assert_eq!(pace.keep(all, LEAST.0), Ok(()));
+        }
+        assert!(pace.keep(all, LEAST.0 - 1).is_err());
     }
 }

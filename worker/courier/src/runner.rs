@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Settings;
 use crate::deliver::{Deliverer, Terms};
 use crate::dial::Dialer;
-use crate::download::{Fetched, Limits, download, not_stored};
+use crate::download::{Fetched, Limits, Place, download};
 use crate::send::Sender;
 
 /// For what is not downloading.
@@ -51,10 +51,10 @@ impl Courier {
             stall: self.settings.fetch_stall.0,
             total: self.settings.fetch_timeout.0,
         };
-        let key = ObjectKey::upload(job.id);
-        let writer = work.resources.objects.create(&key).await.map_err(|error| not_stored(&error))?;
+        let key = ObjectKey::fetched(job.id, work.number());
+        let place = Place { objects: &*work.resources.objects, key };
         tracing::info!(url = %url, "fetching");
-        let Fetched { stored, file_name } = download(&self.dialer, &url, limits, writer).await?;
+        let Fetched { stored, file_name } = download(&self.dialer, &url, limits, place).await?;
         tracing::info!(bytes = stored.bytes, "fetched");
         let upload = Upload { key, bytes: stored.bytes, sha256: stored.sha256 };
         Ok(FetchOutput { upload, file_name })

@@ -29,6 +29,9 @@ const REAP: Duration = Duration::from_secs(1);
 /// Handled tokens are removed this often.
 const TRIM: Duration = Duration::from_secs(600);
 
+/// What has panicked is started again after this time.
+const RESTART: Duration = Duration::from_secs(1);
+
 /// How a lane is run.
 #[derive(Debug, Clone)]
 pub(crate) struct LaneOptions {
@@ -81,8 +84,7 @@ pub(crate) async fn run(
     let tokens = tokio::spawn(lane.clone().consume_tokens());
     let registry = tokio::spawn(lane.clone().keep_registered());
     let reaper = tokio::spawn(lane.clone().reap());
-    let (beside, resources, stop) = (lane.runner.clone(), lane.resources.clone(), lane.stop.clone());
-    let beside = tokio::spawn(async move { beside.beside(resources, stop).await });
+    let beside = tokio::spawn(lane.clone().run_beside());
     lane.poll().await;
 
     lane.slots.close();
@@ -91,8 +93,8 @@ pub(crate) async fn run(
         lane.hand_back.cancel();
         lane.running.wait().await;
     }
-    if let Ok(Err(error)) = tokio::time::timeout(lane.options.grace, beside).await {
-        tracing::error!(error = %error, "what runs beside the lane has ended badly");
+    if tokio::time::timeout(lane.options.grace, beside).await.is_err() {
+        tracing::warn!("what runs beside the lane does not stop; it is cut off");
     }
     for task in [tokens, registry, reaper] {
         task.abort();
@@ -182,6 +184,15 @@ impl Lane {
         }
     }
 
+    /// Runs what the worker does beside its lane. Nobody else would notice that it is gone.
+    async fn run_beside(self) {
+        let beside = || {
+            let (runner, resources, stop) = (self.runner.clone(), self.resources.clone(), self.stop.clone());
+            async move { runner.beside(resources, stop).await }
+        };
+        outlive_panics(&self.stop, beside).await;
+    }
+
     async fn keep_registered(self) {
         let mut ticks = tokio::time::interval(workers::BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -226,6 +237,20 @@ impl Lane {
     }
 }
 
+/// Runs a task until it returns. One that panics is started again a little later, unless `stop` is cancelled.
+async fn outlive_panics<F>(stop: &CancellationToken, start: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    while let Err(error) = tokio::spawn(start()).await {
+        tracing::error!(error = %error, "what runs beside the lane has panicked; starting it again");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(RESTART) => {}
+        }
+    }
+}
+
 /// apalis' handler: takes a slot, then works until nothing is queued. It never fails, so apalis never retries;
 /// and the work is a task of its own, so that a hiccup of the queue does not end it.
 async fn on_token(_: Token, lane: Data<Lane>) -> Result<(), BoxDynError> {
@@ -242,4 +267,25 @@ async fn on_token(_: Token, lane: Data<Lane>) -> Result<(), BoxDynError> {
         tracing::error!(error = %error, "a slot's task ended");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_panics_is_started_again_until_the_stop() {
+        let (starts, stop) = (Arc::new(AtomicU32::new(0)), CancellationToken::new());
+        let panics_once = || {
+            let start = starts.fetch_add(1, Ordering::Relaxed);
+            async move { assert_eq!(start, 1, "on purpose") }
+        };
+        outlive_panics(&stop, panics_once).await;
+        assert_eq!(starts.load(Ordering::Relaxed), 2);
+        stop.cancel();
+        outlive_panics(&stop, panics_once).await;
+        assert_eq!(starts.load(Ordering::Relaxed), 3, "no more of it after the stop");
+    }
 }

@@ -1,0 +1,57 @@
+//! What one caller can take of the server without sending much: open uploads, announced bytes, connections.
+
+use reqwest::Method;
+use sea_orm_migration::sea_orm::ConnectionTrait;
+use steno_shared::object::{DirStore, ObjectStore};
+use steno_tests::client::{Answer, Client, answer};
+use steno_tests::world::{Plan, World};
+
+/// The most that an upload may live, in milliseconds.
+const MAX_AGE: i64 = 7 * 24 * 3_600_000;
+
+async fn announce(client: &Client, length: u64) -> Answer {
+    let request = client.request(Method::POST, "/v1/uploads").header("Tus-Resumable", "1.0.0");
+    answer(request.header("Upload-Length", length)).await
+}
+
+#[tokio::test]
+async fn an_anonymous_caller_begins_as_many_uploads_as_jobs_may_wait() {
+    let world = Plan::default().set("STENO_ANONYMOUS_LIMITS", "on").start().await;
+    for _ in 0..3 {
+        assert_eq!(announce(&world.client(), 3).await.status, 201);
+    }
+    let refused = announce(&world.client(), 3).await;
+    assert!(refused.refused(429).contains("3 unfinished uploads"), "{}", refused.body);
+    assert_eq!(announce(&world.keyed_client().await, 3).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_open_uploads_have_announced_is_not_promised_twice() {
+    let world = Plan::default().set("STENO_MAX_FILE", "1000TiB").start().await;
+    let free = DirStore::open(&world.objects()).await.unwrap().free_bytes().await.unwrap().unwrap();
+    // Parts and the joined file: of 40 % each, the first needs 80 % of the disk, and the second 120 % with it.
+    let first = announce(&world.keyed_client().await, free / 5 * 2).await;
+    assert_eq!(first.status, 201, "{}", first.body);
+    let client = world.keyed_client().await;
+    assert!(announce(&client, free / 5 * 2).await.refused(503).contains("no room"));
+    assert_eq!(announce(&client, 3).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_upload_that_never_ends_ends_after_a_week() {
+    let world = World::start().await;
+    let client = world.client();
+    let path = announce(&client, 1000).await.header("location").to_owned();
+    let store = world.store().await;
+    let hour = 3_600_000;
+    let age = format!("UPDATE upload SET created_at = created_at - {}", MAX_AGE - hour);
+    store.connection().execute_unprepared(&age).await.unwrap();
+    let began = store.upload(path.rsplit('/').next().unwrap().parse().unwrap()).await.unwrap().unwrap();
+    let request = client.request(Method::PATCH, &path).header("Tus-Resumable", "1.0.0");
+    let request =
+        request.header("Upload-Offset", 0).header("Content-Type", "application/offset+octet-stream");
+    assert_eq!(answer(request.body("x")).await.status, 204);
+    let renewed = store.upload(began.id).await.unwrap().unwrap();
+    assert_eq!(renewed.received, 1);
+    assert!(renewed.expires_at <= began.expires_at - hour, "a byte gave it another day");
+}

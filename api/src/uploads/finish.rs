@@ -1,7 +1,9 @@
 //! From a complete upload to its job. This is safe to run twice, in two processes too: objects are replaced as a
 //! whole, and there is one job of an id.
 
+use std::collections::hash_map::Entry;
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,20 +41,44 @@ impl Finishing {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the end of what is being done with an upload, if anything is.
-    pub(super) async fn settled(&self, id: JobId) {
-        let running = self.lock().get(&id).cloned();
-        if let Some(running) = running {
+    /// What is being done with an upload, or else this, in a task of its own.
+    fn run<W>(&self, id: JobId, work: W) -> Running
+    where
+        W: Future<Output = Result<(), ApiError>> + Send + 'static,
+    {
+        let begin = || {
+            let place = Place(self.clone(), id);
+            let task = tokio::spawn(async move {
+                let _place = place;
+                work.await
+            });
+            async move { task.await.unwrap_or_else(|error| Err(ApiError::internal(&error))) }.boxed().shared()
+        };
+        self.lock().entry(id).or_insert_with(begin).clone()
+    }
+
+    /// Waits for the end of what is being done with an upload, and lets nothing else begin as long as the value
+    /// lives. For whoever has the upload's turn.
+    pub(super) async fn hold(&self, id: JobId) -> Place {
+        loop {
+            let running = match self.lock().entry(id) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(async { Err(no_such_upload()) }.boxed().shared());
+                    return Place(self.clone(), id);
+                }
+                Entry::Occupied(running) => running.get().clone(),
+            };
             // Its own caller is told how it ended.
             let _ = running.await;
         }
     }
 }
 
-/// Takes an entry out when the work has ended, however it did.
-struct Entry(Finishing, JobId);
+/// The one place for work on an upload; given back when the work has ended, however it did.
+#[derive(Debug)]
+pub(super) struct Place(Finishing, JobId);
 
-impl Drop for Entry {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.lock().remove(&self.1);
     }
@@ -60,20 +86,8 @@ impl Drop for Entry {
 
 /// Makes the job of a complete upload, in a task of its own: whoever waits for it may leave.
 pub(crate) async fn finish(app: &App, id: JobId) -> Result<(), ApiError> {
-    let finishing = &app.uploads.finishing;
-    let running = finishing
-        .lock()
-        .entry(id)
-        .or_insert_with(|| {
-            let (app, entry) = (app.clone(), Entry(finishing.clone(), id));
-            let task = tokio::spawn(async move {
-                let _entry = entry;
-                make_job(&app, id).await
-            });
-            async move { task.await.unwrap_or_else(|error| Err(ApiError::internal(&error))) }.boxed().shared()
-        })
-        .clone();
-    running.await
+    let work = app.clone();
+    app.uploads.finishing.run(id, async move { make_job(&work, id).await }).await
 }
 
 /// Makes, from the start on, the jobs of complete uploads that a dead process has not made, or that were refused when
@@ -161,5 +175,35 @@ async fn copy(app: &App, part: &ObjectKey, writer: &mut dyn ObjectWriter) -> Res
             return Ok(());
         }
         writer.write(block.freeze()).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_job_is_made_of_an_upload_that_is_being_removed() {
+        let (finishing, id, made) = (Finishing::default(), JobId::random(), Arc::new(AtomicU32::new(0)));
+        let work = || {
+            let made = Arc::clone(&made);
+            async move {
+                tokio::task::yield_now().await;
+                made.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+        };
+        let running = finishing.run(id, work());
+        let held = finishing.hold(id).await;
+        assert_eq!(made.load(Ordering::Relaxed), 1, "what was begun is not waited for");
+        assert!(running.await.is_ok());
+        assert!(finishing.run(id, work()).await.is_err());
+        assert!(finishing.run(JobId::random(), work()).await.is_ok(), "others wait for it");
+        drop(held);
+        assert!(finishing.run(id, work()).await.is_ok());
+        assert_eq!(made.load(Ordering::Relaxed), 3);
+        assert!(finishing.lock().is_empty(), "places are kept");
     }
 }

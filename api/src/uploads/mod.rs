@@ -92,8 +92,8 @@ pub(crate) async fn settled(app: &App, upload: &UploadRecord) -> Result<UploadRe
 /// Removes an upload. A job that was made of it stays.
 pub(crate) async fn remove(app: &App, upload: &UploadRecord) -> Result<(), ApiError> {
     let _turn = app.uploads.turns.take(upload.id).await;
-    // Its parts are not taken from under whoever joins them.
-    app.uploads.finishing.settled(upload.id).await;
+    // Its parts are not taken from under whoever joins them, and nobody begins to meanwhile.
+    let _held = app.uploads.finishing.hold(upload.id).await;
     for part in app.store.remove_upload(upload.id).await? {
         app.objects.remove(&part).await?;
     }

@@ -1,8 +1,11 @@
 //! What one caller can take of the server without sending much: open uploads, announced bytes, connections.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use sea_orm_migration::sea_orm::ConnectionTrait;
 use steno_shared::object::{DirStore, ObjectStore};
+use steno_shared::webhook::MAX_JOB_WEBHOOKS;
 use steno_tests::client::{Answer, Client, answer};
 use steno_tests::world::{Plan, World};
 
@@ -54,4 +57,27 @@ async fn an_upload_that_never_ends_ends_after_a_week() {
     let renewed = store.upload(began.id).await.unwrap().unwrap();
     assert_eq!(renewed.received, 1);
     assert!(renewed.expires_at <= began.expires_at - hour, "a byte gave it another day");
+}
+
+/// The webhook cannot be had any more when the last byte comes: nothing is copied for a job that cannot be.
+#[tokio::test]
+async fn a_complete_upload_that_is_refused_is_not_joined() {
+    let world = Plan::default().set("STENO_FAILPOINTS", "upload.joined=abort").start().await;
+    let (client, account) = world.client_of_tier("free").await;
+    let url = STANDARD.encode("https://example.org/hook");
+    let request = client.request(Method::POST, "/v1/uploads").header("Tus-Resumable", "1.0.0");
+    let request = request.header("Upload-Length", 3).header("Upload-Metadata", format!("webhook_url {url}"));
+    let created = answer(request).await;
+    assert_eq!(created.status, 201, "{}", created.body);
+    let store = world.store().await;
+    for number in 0..MAX_JOB_WEBHOOKS {
+        store.webhook_for_jobs(&account, &format!("https://example.org/{number}")).await.unwrap();
+    }
+    let path = created.header("location");
+    let request = client.request(Method::PATCH, path).header("Tus-Resumable", "1.0.0");
+    let request =
+        request.header("Upload-Offset", 0).header("Content-Type", "application/offset+octet-stream");
+    let refused = answer(request.body("abc")).await;
+    assert_eq!(refused.json()["code"], "too_many_webhooks", "{}", refused.body);
+    assert!(!world.object_names().await.iter().any(|name| name.starts_with("uploads/")));
 }

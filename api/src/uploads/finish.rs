@@ -2,7 +2,7 @@
 //! whole, and there is one job of an id.
 
 use std::collections::hash_map::Entry;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,12 +15,14 @@ use steno_shared::id::JobId;
 use steno_shared::job::{Source, Upload};
 use steno_shared::object::{ObjectKey, ObjectWriter};
 use steno_shared::store::UploadRecord;
+use steno_shared::webhook::{MAX_JOB_WEBHOOKS, WebhookScope, WebhookState};
 use tokio::io::AsyncReadExt;
 
 use super::receive::require_space;
 use super::{Description, no_such_upload, submission};
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
+use crate::options::TranscribeOptions;
 use crate::state::App;
 use crate::submit::{self, Media};
 
@@ -94,9 +96,15 @@ pub(crate) async fn finish(app: &App, id: JobId) -> Result<(), ApiError> {
 /// their last byte came.
 pub(crate) async fn finish_all(app: App) {
     let mut pause = FIRST_PAUSE;
+    let mut known = HashSet::new();
     loop {
         match app.store.complete_uploads().await {
             Ok(complete) => {
+                // What refuses a new one may be over soon.
+                if complete.iter().any(|id| !known.contains(id)) {
+                    pause = FIRST_PAUSE;
+                }
+                known = complete.iter().copied().collect();
                 for id in complete {
                     if let Err(refusal) = finish(&app, id).await {
                         tracing::info!(upload.id = %id, reason = %refusal, "an upload waits for its job");
@@ -135,6 +143,9 @@ async fn submit(app: &App, upload: &UploadRecord) -> Result<JobId, ApiError> {
     let submission = submission(&caller, upload.id, upload.request_id.clone());
     submit::expect(app, &submission).await?;
     let description = Description::read(&upload.metadata)?;
+    // Whatever refuses it is asked first: it may refuse for as long as the upload lives, and a copy costs its length.
+    app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
+    expect_webhook(app, &caller, &description.options).await?;
     let source = Source::Upload(join(app, upload).await?);
     failpoint::hit("upload.joined", None).await;
     let media = Media { source, file_name: description.file_name };
@@ -145,6 +156,29 @@ async fn submit(app: &App, upload: &UploadRecord) -> Result<JobId, ApiError> {
     };
     failpoint::hit("upload.created", None).await;
     Ok(accepted)
+}
+
+/// Refuses a webhook that could not be told of the job.
+pub(super) async fn expect_webhook(
+    app: &App,
+    caller: &Caller,
+    options: &TranscribeOptions,
+) -> Result<(), ApiError> {
+    submit::expect_webhook(app, caller, options)?;
+    let Some(url) = &options.webhook_url else { return Ok(()) };
+    let webhooks = app.store.webhooks(caller.account()).await?;
+    let mut of_jobs = webhooks.iter().filter(|webhook| webhook.scope == WebhookScope::Job);
+    let count = of_jobs.clone().count();
+    match of_jobs.find(|webhook| webhook.url == url.as_str()) {
+        Some(same) if same.state == WebhookState::Disabled => {
+            let message = "webhook_url: this webhook is disabled; POST /v1/webhooks/{id}/enable first";
+            return Err(ApiError::new(Cause::WebhookDisabled, message));
+        }
+        None if count >= MAX_JOB_WEBHOOKS as usize => {}
+        _ => return Ok(()),
+    }
+    let message = format!("webhook_url: the account names {MAX_JOB_WEBHOOKS} different URLs already");
+    Err(ApiError::new(Cause::TooManyWebhooks, message))
 }
 
 /// Copies the parts into the one object that a job has.

@@ -65,7 +65,7 @@ pub(crate) async fn find(app: &App, caller: &Caller, id: &str) -> Result<UploadR
 pub(crate) async fn create(app: &App, caller: &Caller, new: &NewUpload) -> Result<i64, ApiError> {
     submit::expect(app, &submission(caller, new.id, new.request_id.clone())).await?;
     let description = Description::read(&new.metadata)?;
-    submit::expect_webhook(app, caller, &description.options)?;
+    finish::expect_webhook(app, caller, &description.options).await?;
     app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
     let most = caller.limits.queued.map_or(MAX_UNFINISHED, |queued| queued.min(MAX_UNFINISHED));
     let announcing = app.uploads.announcing.lock().await;

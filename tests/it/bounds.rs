@@ -1,13 +1,17 @@
 //! What one caller can take of the server without sending much: open uploads, announced bytes, connections.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::Method;
+use reqwest::{Method, Response};
 use sea_orm_migration::sea_orm::ConnectionTrait;
+use steno_shared::job::Lane;
 use steno_shared::object::{DirStore, ObjectStore};
 use steno_shared::webhook::MAX_JOB_WEBHOOKS;
-use steno_tests::client::{Answer, Client, answer};
-use steno_tests::world::{Plan, World};
+use steno_tests::client::{Answer, Client, answer, form};
+use steno_tests::world::{Plan, SOON, World};
+use steno_tests::{clips, wait};
 
 /// The most that an upload may live, in milliseconds.
 const MAX_AGE: i64 = 7 * 24 * 3_600_000;
@@ -57,6 +61,60 @@ async fn an_upload_that_never_ends_ends_after_a_week() {
     let renewed = store.upload(began.id).await.unwrap().unwrap();
     assert_eq!(renewed.received, 1);
     assert!(renewed.expires_at <= began.expires_at - hour, "a byte gave it another day");
+}
+
+/// Follows a job, and keeps the connection.
+async fn follow(client: &Client, job: &str) -> Response {
+    client.request(Method::GET, &format!("/v1/jobs/{job}/events")).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn an_account_follows_so_many_jobs_at_once_and_no_more() {
+    let plan = Plan::default().set("STENO_ANONYMOUS_LIMITS", "on");
+    let mut world = plan.set("STENO_FAILPOINTS", "intake.claimed=sleep(600000)").start().await;
+    let mut jobs = Vec::new();
+    for (client, most) in [(world.client(), 10), (world.keyed_client().await, 100)] {
+        let clip = form(&clips::heldout()[0].path(), &[]);
+        let created = answer(client.request(Method::POST, "/v1/jobs").multipart(clip)).await;
+        assert_eq!(created.status, 202, "{}", created.body);
+        jobs.push((client, most, created.header("x-job-id").to_owned()));
+    }
+    // Nobody is left who could end them.
+    world.kill_workers(Lane::Intake);
+    world.kill_workers(Lane::Transcribe);
+    for (client, most, job) in jobs {
+        let mut streams = Vec::new();
+        for _ in 0..most {
+            streams.push(follow(&client, &job).await);
+        }
+        assert!(streams.iter().all(|stream| stream.status() == 200));
+        for path in [format!("/v1/jobs/{job}/events"), format!("/v1/jobs/{job}?wait=300")] {
+            let refused = client.get(&path).await;
+            assert!(refused.refused(429).contains(&format!("{most} of your requests")), "{}", refused.body);
+            assert!(refused.header("retry-after").parse::<u32>().is_ok());
+        }
+        // To look without waiting takes no place, and other accounts have their own.
+        assert_eq!(client.get(&format!("/v1/jobs/{job}")).await.status, 200);
+        streams.pop();
+        wait::until("the place of a client that has left", SOON, async || {
+            (client.get(&format!("/v1/jobs/{job}?wait=0.1")).await.status == 200).then_some(())
+        })
+        .await;
+        // A long poll takes a place too, for as long as it waits.
+        let (waiting, path_of) = (client.clone(), format!("/v1/jobs/{job}?wait=300"));
+        let poll = tokio::spawn(async move {
+            // Those who look for it may have the place just then.
+            while waiting.get(&path_of).await.status == 429 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        wait::until("the long poll to have the place", SOON, async || {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            (follow(&client, &job).await.status() == 429).then_some(())
+        })
+        .await;
+        poll.abort();
+    }
 }
 
 /// The webhook cannot be had any more when the last byte comes: nothing is copied for a job that cannot be.

@@ -1,14 +1,22 @@
-//! How many requests a minute a caller may send.
+//! How many requests a minute a caller may send, and how many may wait at once.
 //!
 //! In this process alone: it guards the process, while quotas, which cost somebody something, are in the database.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use steno_shared::account::AccountId;
+use steno_shared::account::{AccountId, Tier};
+
+use crate::auth::Caller;
+use crate::error::{ApiError, Cause};
+
+/// Requests of an account that may follow jobs, or wait for them, at once: each keeps a connection.
+const MAX_STREAMS: u32 = 100;
+/// Those of a caller without a key who has limits.
+const MAX_ANONYMOUS_STREAMS: u32 = 10;
 
 type Limiter = Arc<DefaultKeyedRateLimiter<String>>;
 
@@ -44,8 +52,58 @@ impl Rates {
         Arc::clone(self.lock().entry(per_minute).or_insert_with(new))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NonZeroU32, Limiter>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<NonZeroU32, Limiter>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The requests that follow jobs, or wait for them, by account; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Streams(Arc<Mutex<HashMap<AccountId, u32>>>);
+
+/// One of them, for as long as the value lives.
+#[derive(Debug)]
+pub(crate) struct Stream(Streams, AccountId);
+
+impl Streams {
+    /// Counts one more of the caller's, unless there are as many as may be.
+    pub(crate) fn open(&self, caller: &Caller) -> Result<Stream, ApiError> {
+        let has_limits = caller.limits != Tier::default();
+        let most = if caller.is_anonymous() && has_limits { MAX_ANONYMOUS_STREAMS } else { MAX_STREAMS };
+        self.add(caller.account(), most).ok_or_else(|| {
+            let message = format!(
+                "{most} of your requests follow jobs or wait for them already, as many as may at once; end one, or \
+                 ask without waiting"
+            );
+            ApiError::new(Cause::RateLimited, message)
+        })
+    }
+
+    fn add(&self, account: &AccountId, most: u32) -> Option<Stream> {
+        let mut streams = self.lock();
+        let open = streams.entry(account.clone()).or_default();
+        if *open >= most {
+            return None;
+        }
+        *open += 1;
+        Some(Stream(self.clone(), account.clone()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let Self(streams, account) = self;
+        let mut streams = streams.lock();
+        if let Some(open) = streams.get_mut(account) {
+            *open -= 1;
+            if *open == 0 {
+                streams.remove(account);
+            }
+        }
     }
 }
 
@@ -66,5 +124,17 @@ mod tests {
         assert_eq!(rates.count(&one, None), Ok(()));
         rates.forget_quiet();
         assert!(rates.count(&one, Some(3)).is_err(), "a caller who is not quiet was forgotten");
+    }
+
+    #[test]
+    fn what_has_ended_is_not_counted() {
+        let (streams, one) = (Streams::default(), AccountId::of_row("one"));
+        let first = streams.add(&one, 2).unwrap();
+        let _second = streams.add(&one, 2).unwrap();
+        assert!(streams.add(&one, 2).is_none());
+        let other = streams.add(&AccountId::of_row("other"), 2).unwrap();
+        drop((first, other));
+        let _third = streams.add(&one, 2).unwrap();
+        assert_eq!(streams.lock().len(), 1, "accounts without streams are kept");
     }
 }

@@ -14,7 +14,7 @@ use steno_shared::{object, settings::Common};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
-use crate::rates::Rates;
+use crate::rates::{Rates, Streams};
 use crate::readiness::Readiness;
 use crate::registry::Registry;
 use crate::settings::ApiSettings;
@@ -33,6 +33,7 @@ pub struct App {
     pub(crate) readiness: Readiness,
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) rates: Rates,
+    pub(crate) streams: Streams,
     /// Keeps the addresses of callers from being guessed from their hashes.
     pub(crate) address_secret: Arc<str>,
     pub(crate) uploads: Uploads,
@@ -61,6 +62,7 @@ impl App {
         Ok(Self {
             tiers: Arc::new(tiers),
             rates: Rates::default(),
+            streams: Streams::default(),
             address_secret: address_secret.into(),
             settings: Arc::new(api.clone()),
             registry: Registry::new(store.clone(), default_model),

@@ -8,6 +8,7 @@ mod admin;
 mod anonymous;
 mod architecture;
 mod audit;
+mod bounds;
 mod catalogue;
 mod commands;
 mod door;

@@ -23,6 +23,7 @@ use crate::auth::Caller;
 use crate::deliver;
 use crate::error::ApiError;
 use crate::job_document::{self, JobDocument};
+use crate::rates::Stream;
 use crate::reply::SegmentDocument;
 use crate::state::App;
 
@@ -55,6 +56,7 @@ impl Routes {
         let job = jobs::find(&app, &caller, &id).await?;
         let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
         let follower = Follower {
+            _stream: app.streams.open(&caller)?,
             app: app.clone(),
             job: job.id,
             changes: app.waiters.changes(),
@@ -94,6 +96,8 @@ struct Follower {
     /// When something was last sent.
     said: Instant,
     ended: bool,
+    /// Its place among those of the account.
+    _stream: Stream,
 }
 
 impl Follower {

@@ -121,6 +121,7 @@ impl Routes {
             && !job.state.is_final()
         {
             let wait = seconds(text)?.min(MAX_WAIT);
+            let _stream = app.streams.open(&caller)?;
             tokio::select! {
                 _ = app.waiters.wait(job.id) => {}
                 () = tokio::time::sleep(wait) => {}

@@ -1,7 +1,9 @@
 //! From a complete upload to its job. This is safe to run twice, in two processes too: objects are replaced as a
 //! whole, and there is one job of an id.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +15,14 @@ use steno_shared::id::JobId;
 use steno_shared::job::{Source, Upload};
 use steno_shared::object::{ObjectKey, ObjectWriter};
 use steno_shared::store::UploadRecord;
+use steno_shared::webhook::{MAX_JOB_WEBHOOKS, WebhookScope, WebhookState};
 use tokio::io::AsyncReadExt;
 
 use super::receive::require_space;
 use super::{Description, no_such_upload, submission};
 use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
+use crate::options::TranscribeOptions;
 use crate::state::App;
 use crate::submit::{self, Media};
 
@@ -39,20 +43,44 @@ impl Finishing {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the end of what is being done with an upload, if anything is.
-    pub(super) async fn settled(&self, id: JobId) {
-        let running = self.lock().get(&id).cloned();
-        if let Some(running) = running {
+    /// What is being done with an upload, or else this, in a task of its own.
+    fn run<W>(&self, id: JobId, work: W) -> Running
+    where
+        W: Future<Output = Result<(), ApiError>> + Send + 'static,
+    {
+        let begin = || {
+            let place = Place(self.clone(), id);
+            let task = tokio::spawn(async move {
+                let _place = place;
+                work.await
+            });
+            async move { task.await.unwrap_or_else(|error| Err(ApiError::internal(&error))) }.boxed().shared()
+        };
+        self.lock().entry(id).or_insert_with(begin).clone()
+    }
+
+    /// Waits for the end of what is being done with an upload, and lets nothing else begin as long as the value
+    /// lives. For whoever has the upload's turn.
+    pub(super) async fn hold(&self, id: JobId) -> Place {
+        loop {
+            let running = match self.lock().entry(id) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(async { Err(no_such_upload()) }.boxed().shared());
+                    return Place(self.clone(), id);
+                }
+                Entry::Occupied(running) => running.get().clone(),
+            };
             // Its own caller is told how it ended.
             let _ = running.await;
         }
     }
 }
 
-/// Takes an entry out when the work has ended, however it did.
-struct Entry(Finishing, JobId);
+/// The one place for work on an upload; given back when the work has ended, however it did.
+#[derive(Debug)]
+pub(super) struct Place(Finishing, JobId);
 
-impl Drop for Entry {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.lock().remove(&self.1);
     }
@@ -60,29 +88,23 @@ impl Drop for Entry {
 
 /// Makes the job of a complete upload, in a task of its own: whoever waits for it may leave.
 pub(crate) async fn finish(app: &App, id: JobId) -> Result<(), ApiError> {
-    let finishing = &app.uploads.finishing;
-    let running = finishing
-        .lock()
-        .entry(id)
-        .or_insert_with(|| {
-            let (app, entry) = (app.clone(), Entry(finishing.clone(), id));
-            let task = tokio::spawn(async move {
-                let _entry = entry;
-                make_job(&app, id).await
-            });
-            async move { task.await.unwrap_or_else(|error| Err(ApiError::internal(&error))) }.boxed().shared()
-        })
-        .clone();
-    running.await
+    let work = app.clone();
+    app.uploads.finishing.run(id, async move { make_job(&work, id).await }).await
 }
 
 /// Makes, from the start on, the jobs of complete uploads that a dead process has not made, or that were refused when
 /// their last byte came.
 pub(crate) async fn finish_all(app: App) {
     let mut pause = FIRST_PAUSE;
+    let mut known = HashSet::new();
     loop {
         match app.store.complete_uploads().await {
             Ok(complete) => {
+                // What refuses a new one may be over soon.
+                if complete.iter().any(|id| !known.contains(id)) {
+                    pause = FIRST_PAUSE;
+                }
+                known = complete.iter().copied().collect();
                 for id in complete {
                     if let Err(refusal) = finish(&app, id).await {
                         tracing::info!(upload.id = %id, reason = %refusal, "an upload waits for its job");
@@ -121,6 +143,9 @@ async fn submit(app: &App, upload: &UploadRecord) -> Result<JobId, ApiError> {
     let submission = submission(&caller, upload.id, upload.request_id.clone());
     submit::expect(app, &submission).await?;
     let description = Description::read(&upload.metadata)?;
+    // Whatever refuses it is asked first: it may refuse for as long as the upload lives, and a copy costs its length.
+    app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
+    expect_webhook(app, &caller, &description.options).await?;
     let source = Source::Upload(join(app, upload).await?);
     failpoint::hit("upload.joined", None).await;
     let media = Media { source, file_name: description.file_name };
@@ -131,6 +156,29 @@ async fn submit(app: &App, upload: &UploadRecord) -> Result<JobId, ApiError> {
     };
     failpoint::hit("upload.created", None).await;
     Ok(accepted)
+}
+
+/// Refuses a webhook that could not be told of the job.
+pub(super) async fn expect_webhook(
+    app: &App,
+    caller: &Caller,
+    options: &TranscribeOptions,
+) -> Result<(), ApiError> {
+    submit::expect_webhook(app, caller, options)?;
+    let Some(url) = &options.webhook_url else { return Ok(()) };
+    let webhooks = app.store.webhooks(caller.account()).await?;
+    let mut of_jobs = webhooks.iter().filter(|webhook| webhook.scope == WebhookScope::Job);
+    let count = of_jobs.clone().count();
+    match of_jobs.find(|webhook| webhook.url == url.as_str()) {
+        Some(same) if same.state == WebhookState::Disabled => {
+            let message = "webhook_url: this webhook is disabled; POST /v1/webhooks/{id}/enable first";
+            return Err(ApiError::new(Cause::WebhookDisabled, message));
+        }
+        None if count >= MAX_JOB_WEBHOOKS as usize => {}
+        _ => return Ok(()),
+    }
+    let message = format!("webhook_url: the account names {MAX_JOB_WEBHOOKS} different URLs already");
+    Err(ApiError::new(Cause::TooManyWebhooks, message))
 }
 
 /// Copies the parts into the one object that a job has.
@@ -161,5 +209,35 @@ async fn copy(app: &App, part: &ObjectKey, writer: &mut dyn ObjectWriter) -> Res
             return Ok(());
         }
         writer.write(block.freeze()).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_job_is_made_of_an_upload_that_is_being_removed() {
+        let (finishing, id, made) = (Finishing::default(), JobId::random(), Arc::new(AtomicU32::new(0)));
+        let work = || {
+            let made = Arc::clone(&made);
+            async move {
+                tokio::task::yield_now().await;
+                made.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+        };
+        let running = finishing.run(id, work());
+        let held = finishing.hold(id).await;
+        assert_eq!(made.load(Ordering::Relaxed), 1, "what was begun is not waited for");
+        assert!(running.await.is_ok());
+        assert!(finishing.run(id, work()).await.is_err());
+        assert!(finishing.run(JobId::random(), work()).await.is_ok(), "others wait for it");
+        drop(held);
+        assert!(finishing.run(id, work()).await.is_ok());
+        assert_eq!(made.load(Ordering::Relaxed), 3);
+        assert!(finishing.lock().is_empty(), "places are kept");
     }
 }

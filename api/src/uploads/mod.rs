@@ -10,9 +10,12 @@ mod metadata;
 mod receive;
 mod turn;
 
+use std::sync::Arc;
+
 use steno_shared::id::JobId;
 use steno_shared::job::Priority;
 use steno_shared::store::{NewUpload, UploadRecord};
+use tokio::sync::Mutex;
 
 pub(crate) use checksum::ALGORITHMS;
 use finish::finish;
@@ -25,7 +28,7 @@ use crate::error::{ApiError, Cause};
 use crate::state::App;
 use crate::submit::{self, Submission};
 
-/// Unfinished uploads that an account may have.
+/// Unfinished uploads that an account may have, where its tier lets as many jobs wait.
 const MAX_UNFINISHED: u32 = 100;
 
 /// What this process is doing with uploads, cheap to clone.
@@ -33,6 +36,8 @@ const MAX_UNFINISHED: u32 = 100;
 pub(crate) struct Uploads {
     turns: turn::Turns,
     finishing: finish::Finishing,
+    /// Held from the look at the free space until what is announced counts.
+    announcing: Arc<Mutex<()>>,
 }
 
 /// The request for the job that an upload is to become.
@@ -60,15 +65,18 @@ pub(crate) async fn find(app: &App, caller: &Caller, id: &str) -> Result<UploadR
 pub(crate) async fn create(app: &App, caller: &Caller, new: &NewUpload) -> Result<i64, ApiError> {
     submit::expect(app, &submission(caller, new.id, new.request_id.clone())).await?;
     let description = Description::read(&new.metadata)?;
-    submit::expect_webhook(app, caller, &description.options)?;
+    finish::expect_webhook(app, caller, &description.options).await?;
     app.registry.resolve(&description.options.model, &app.settings.model_aliases).await?;
+    let most = caller.limits.queued.map_or(MAX_UNFINISHED, |queued| queued.min(MAX_UNFINISHED));
+    let announcing = app.uploads.announcing.lock().await;
+    let announced = app.store.announced_bytes().await?;
     // The parts stay until they have been joined.
-    receive::require_space(app, new.length.saturating_mul(2)).await?;
-    let created = app.store.create_upload(new, app.settings.upload_expiry.0, MAX_UNFINISHED).await?;
+    receive::require_space(app, new.length.saturating_mul(2).saturating_add(announced)).await?;
+    let created = app.store.create_upload(new, app.settings.upload_expiry.0, most).await?;
+    drop(announcing);
     let expires_at = created.ok_or_else(|| {
-        let message = format!(
-            "there are {MAX_UNFINISHED} unfinished uploads already; finish one, or remove one by DELETE"
-        );
+        let message =
+            format!("there are {most} unfinished uploads already; finish one, or remove one by DELETE");
         ApiError::new(Cause::TooManyUploads, message).retry_after(60)
     })?;
     tracing::info!(upload.id = %new.id, upload.bytes = new.length, "upload begun");
@@ -84,8 +92,8 @@ pub(crate) async fn settled(app: &App, upload: &UploadRecord) -> Result<UploadRe
 /// Removes an upload. A job that was made of it stays.
 pub(crate) async fn remove(app: &App, upload: &UploadRecord) -> Result<(), ApiError> {
     let _turn = app.uploads.turns.take(upload.id).await;
-    // Its parts are not taken from under whoever joins them.
-    app.uploads.finishing.settled(upload.id).await;
+    // Its parts are not taken from under whoever joins them, and nobody begins to meanwhile.
+    let _held = app.uploads.finishing.hold(upload.id).await;
     for part in app.store.remove_upload(upload.id).await? {
         app.objects.remove(&part).await?;
     }

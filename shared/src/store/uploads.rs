@@ -13,6 +13,9 @@ use crate::account::AccountId;
 use crate::id::JobId;
 use crate::object::ObjectKey;
 
+/// However often bytes come, an upload lives no longer than this, or than one life where that is longer.
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// An upload about to be created.
 #[derive(Debug, Clone)]
 pub struct NewUpload {
@@ -117,6 +120,20 @@ impl Store {
         row.map_err(during("read an upload"))?.as_ref().map(record).transpose()
     }
 
+    /// The bytes that all unfinished uploads have announced and that have not arrived yet.
+    ///
+    /// # Errors
+    /// If the rows cannot be read.
+    pub async fn announced_bytes(&self) -> Result<u64, StoreError> {
+        let sql = format!(
+            "SELECT CAST(COALESCE(SUM(length - received), 0) AS BIGINT) AS n FROM upload \
+             WHERE job_id IS NULL AND expires_at > {}",
+            self.now()
+        );
+        let row = self.db.query_one_raw(self.statement(sql, [])).await.map_err(during("sum up uploads"))?;
+        column::<i64>(&row.ok_or_else(|| unreadable("no sum"))?, "n").map(i64::unsigned_abs)
+    }
+
     /// The number for a part that begins at `offset`; the upload lives for another `life`. None if the upload
     /// does not stand there, has ended, or is none.
     ///
@@ -128,12 +145,13 @@ impl Store {
         offset: u64,
         life: Duration,
     ) -> Result<Option<u32>, StoreError> {
-        let now = self.now();
         let sql = format!(
-            "UPDATE upload SET parts = parts + 1, expires_at = {now} + $3 \
-             WHERE id = $1 AND received = $2 AND job_id IS NULL AND expires_at > {now} RETURNING parts"
+            "UPDATE upload SET parts = parts + 1, expires_at = {} \
+             WHERE id = $1 AND received = $2 AND job_id IS NULL AND expires_at > {} RETURNING parts",
+            self.renewed(life),
+            self.now()
         );
-        let values = [id.to_string().into(), offset.cast_signed().into(), millis(life).into()];
+        let values = [id.to_string().into(), offset.cast_signed().into()];
         let _turn = self.writer.acquire().await.map_err(unreadable)?;
         let row = self.db.query_one_raw(self.statement(sql, values)).await;
         let row = row.map_err(during("begin a part"))?;
@@ -157,11 +175,11 @@ impl Store {
         let (id, bytes) = (part.job().to_string(), bytes.cast_signed());
         let advance = self.statement(
             format!(
-                "UPDATE upload SET received = received + $3, expires_at = {} + $4 \
+                "UPDATE upload SET received = received + $3, expires_at = {} \
                  WHERE id = $1 AND received = $2 AND job_id IS NULL AND length >= $2 + $3",
-                self.now()
+                self.renewed(life)
             ),
-            [id.clone().into(), offset.cast_signed().into(), bytes.into(), millis(life).into()],
+            [id.clone().into(), offset.cast_signed().into(), bytes.into()],
         );
         let advanced = writing.transaction.execute_raw(advance).await.map_err(during("advance an upload"))?;
         if advanced.rows_affected() == 0 {
@@ -265,6 +283,15 @@ impl Store {
             named.extend(number.map(|number| ObjectKey::part(id, number.unsigned_abs()).to_string()));
         }
         Ok(named)
+    }
+
+    /// When an upload expires to which something was added now, in SQL.
+    fn renewed(&self, life: Duration) -> String {
+        let (renewed, last) = (
+            format!("{} + {}", self.now(), millis(life)),
+            format!("created_at + {}", millis(life.max(MAX_AGE))),
+        );
+        format!("CASE WHEN {last} < {renewed} THEN {last} ELSE {renewed} END")
     }
 
     async fn delete_upload(&self, writing: &Writing<'_>, id: JobId) -> Result<(), StoreError> {

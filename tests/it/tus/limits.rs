@@ -99,34 +99,36 @@ async fn the_same_bytes_twice_are_one_job() {
 async fn a_job_that_is_refused_at_the_last_byte_is_made_later() {
     let folder = tempfile::TempDir::new().unwrap();
     let tiers = folder.path().join("tiers.json");
-    std::fs::write(&tiers, r#"{"narrow": {"queued": 1}}"#).unwrap();
+    std::fs::write(&tiers, r#"{"narrow": {"queued": 2}}"#).unwrap();
     let world = Plan::default()
         .set("STENO_TIERS", tiers.to_str().unwrap())
         .set("STENO_INTAKE_SLOTS", "1")
-        .set("STENO_FAILPOINTS", "intake.claimed=sleep(2000)")
+        .set("STENO_FAILPOINTS", "intake.claimed=sleep(2500)")
         .start()
         .await;
     let (client, _) = world.client_of_tier("narrow").await;
     let clips: Vec<_> =
-        clips::heldout().iter().take(3).map(|clip| std::fs::read(clip.path()).unwrap()).collect();
-    let mut paths = Vec::new();
-    for clip in &clips {
-        paths.push(create(&client, clip.len(), &[]).await);
-    }
-    let first = append(&client, &paths[0], 0, &clips[0]).await;
+        clips::heldout().iter().take(4).map(|clip| std::fs::read(clip.path()).unwrap()).collect();
+    // As many may be open as may wait: two.
+    let path = create(&client, clips[0].len(), &[]).await;
+    let first = append(&client, &path, 0, &clips[0]).await;
     wait::until("the first to be claimed", SOON, async || {
         let read = client.get(first.header("location")).await.ok();
         (read["state"] == "processing").then_some(())
     })
     .await;
-    append(&client, &paths[1], 0, &clips[1]).await;
-    let refused = patch(&client, &paths[2], 0, &clips[2]).await;
+    let path = create(&client, clips[1].len(), &[]).await;
+    append(&client, &path, 0, &clips[1]).await;
+    let (path, last) =
+        (create(&client, clips[2].len(), &[]).await, create(&client, clips[3].len(), &[]).await);
+    append(&client, &path, 0, &clips[2]).await;
+    let refused = patch(&client, &last, 0, &clips[3]).await;
     assert!(refused.refused(429).contains("wait already"), "{}", refused.body);
-    let standing = head(&client, &paths[2]).await;
-    assert_eq!(standing.header("upload-offset"), clips[2].len().to_string());
+    let standing = head(&client, &last).await;
+    assert_eq!(standing.header("upload-offset"), clips[3].len().to_string());
     assert_eq!(standing.header("x-job-id"), "");
     // Nobody need come again.
-    let id = job(&client, &paths[2]).await;
+    let id = job(&client, &last).await;
     transcript(&client, &id, SOON).await;
     assert!(parts(&world).await.is_empty());
 }

@@ -37,7 +37,7 @@ pub(crate) enum NotIssued {
     #[error("a new account needs a tier: {0}")]
     NoTier(String),
     /// No such tier.
-    #[error("there is no tier {tier:?}; there are: {tiers}")]
+    #[error("there is no tier {tier:?}; there are: {tiers}; others are in the server's --tiers FILE")]
     UnknownTier {
         /// The name that was given.
         tier: String,

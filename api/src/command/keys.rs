@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use steno_shared::account::{AccountId, Tiers};
 use steno_shared::key::ApiKey;
-use steno_shared::settings::Common;
+use steno_shared::settings::{Common, DatabaseUrl};
 use steno_shared::store::{KeyRecord, Store, Used};
 use steno_shared::time::rfc3339;
 
@@ -122,13 +122,13 @@ pub(crate) async fn run(arguments: &Keys) -> Result<(), CommandError> {
             show(&issued, written)
         }
         Action::List(place) => {
-            let keys = place.open().await?.keys().await.context("cannot list the keys")?;
+            let keys = place.open_existing().await?.keys().await.context("cannot list the keys")?;
             show_all(&keys, written)
         }
         Action::Revoke(revoke) => revoke.run(written).await,
         Action::Grant(grant) => {
             let account = AccountId::of_row(grant.account.as_str());
-            let store = grant.place.open().await?;
+            let store = grant.place.open_existing().await?;
             let balance = issue::grant(&store, &account, grant.credits, &grant.note).await.map_err(said)?;
             show_balance(&account, &balance, written)
         }
@@ -141,6 +141,15 @@ impl Place {
         self.common.check().map_err(anyhow::Error::msg)?;
         migrate::run(&self.common).await?;
         Store::open(&self.common.database_url()).await.context("cannot open the database")
+    }
+
+    /// Opens the database, which is there if there are keys: a slip in the folder's name makes none.
+    async fn open_existing(&self) -> anyhow::Result<Store> {
+        let DatabaseUrl::Sqlite(path) = self.common.database_url();
+        if !path.is_file() {
+            bail!("there is no database {}; --data names the server's data folder", path.display());
+        }
+        self.open().await
     }
 }
 
@@ -165,7 +174,8 @@ impl Revoke {
     async fn run(&self, written: Written) -> Result<(), CommandError> {
         let key = self.id.parse::<ApiKey>();
         let id = key.as_ref().map_or(self.id.as_str(), ApiKey::id);
-        let revoked = self.place.open().await?.revoke_key(id).await.context("cannot revoke the key")?;
+        let revoked =
+            self.place.open_existing().await?.revoke_key(id).await.context("cannot revoke the key")?;
         if !revoked {
             let message = format!("there is no key with the id {id:?}; `steno keys list` lists them");
             return Err(anyhow::Error::msg(message).into());

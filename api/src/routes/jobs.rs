@@ -197,7 +197,7 @@ impl Routes {
             Retried::AudioDeleted => {
                 return refused(
                     Cause::AudioDeleted,
-                    "the audio that this needs is deleted: send the file again; --keep-audio keeps it from now on",
+                    "the audio that this needs is deleted: send the file again",
                 );
             }
             Retried::Active => return refused(Cause::NotReady, "the job has not ended yet"),

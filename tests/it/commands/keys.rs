@@ -76,9 +76,14 @@ async fn keys_are_made_on_a_fresh_folder_and_shown_once() {
 async fn what_there_is_not_is_refused_with_what_there_is() {
     let desk = Desk::new();
     let done = keys(&desk, &["create", "--tier", "gold", "--json"]).await;
-    let sentence = "there is no tier \"gold\"; there are: anonymous, free, paid, unlimited";
+    let sentence = "there is no tier \"gold\"; there are: anonymous, free, paid, unlimited; others are in the \
+                    server's --tiers FILE";
     assert_eq!(done.failed(1), sentence);
     assert_eq!(done.document()["error"], sentence);
+    for arguments in [&["list"][..], &["revoke", "x"], &["grant", "acc_x", "--credits", "5"]] {
+        let done = keys(&desk, arguments).await;
+        assert!(done.failed(1).contains("--data names the server's data folder"), "{}", done.err);
+    }
     assert!(!desk.path("data").exists(), "a slip has made a database");
     desk.file("tiers.json", br#"{"team": {"concurrent": 9}}"#);
     let tiers = ["--tiers", "tiers.json"];
@@ -124,7 +129,7 @@ async fn what_there_is_not_is_refused_with_what_there_is() {
     assert_eq!(made.len(), 1, "a refused key was made");
     let done = keys(&desk, &["create", "--tier", "free", "--account", &made[0]]).await;
     assert!(done.failed(1).contains("is of the tier \"team\"; a key does not change that"), "{}", done.err);
-    let done = keys(&desk, &["list", "--data", "/dev/null/x"]).await;
+    let done = keys(&desk, &["create", "--tier", "free", "--data", "/dev/null/x"]).await;
     assert!(done.failed(1).starts_with("cannot make the data folder /dev/null/x"), "{}", done.err);
 }
 

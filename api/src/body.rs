@@ -132,7 +132,9 @@ impl UnreadBody {
     /// Reads it and makes a job of it.
     pub(crate) async fn accept(self, app: &App, submission: &Submission<'_>) -> Result<Accepted, ApiError> {
         let media_type = self.content_type.split(';').next().unwrap_or_default().trim();
-        if media_type.eq_ignore_ascii_case("application/json") {
+        // `/v1/transcribe` takes a form alone.
+        let may_be_json = submission.priority == Priority::Batch;
+        if may_be_json && media_type.eq_ignore_ascii_case("application/json") {
             let options = of_json(self.stream).await?;
             let dry_run = submission.dry_run || options.dry_run;
             submit::expect(app, &Submission { dry_run, ..submission.clone() }).await?;

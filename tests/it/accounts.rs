@@ -50,7 +50,8 @@ pub(crate) fn accepted(answer: &Answer) -> String {
 /// The job, once it is in this state.
 pub(crate) async fn in_state(client: &Client, id: &str, state: &str) -> Value {
     wait::until(&format!("{id} to be {state}"), SOON, async || {
-        let job = client.get(&format!("/v1/jobs/{id}")).await.ok();
+        // Not more often than a tier's requests a minute allow.
+        let job = client.get(&format!("/v1/jobs/{id}?wait=0.1")).await.ok();
         (job["state"] == state).then_some(job)
     })
     .await

@@ -45,6 +45,26 @@ struct TranscribeForm {
     speaker_labels: Option<String>,
     /// Only say how long the audio is and what it would cost.
     dry_run: Option<bool>,
+    /// The number of the audio track, from 1; 0 = the first.
+    track: Option<u16>,
+    /// Milliseconds: nothing before this is transcribed, or paid for. Times remain those of the file.
+    audio_start_from: Option<u64>,
+    /// Milliseconds: nothing from this on is transcribed, or paid for.
+    audio_end_at: Option<u64>,
+    /// Each channel is a speaker, transcribed by itself.
+    multichannel: Option<bool>,
+    /// Fail, rather than answer with a result that lacks anything.
+    strict: Option<bool>,
+    /// The language may change within the file; each segment then says its own.
+    multilingual: Option<bool>,
+    /// Names, spellings and style, as text that could have been said before.
+    prompt: Option<String>,
+    /// Words that are likely to be said, spelled as they shall be; at most 100.
+    keywords: Option<Vec<String>>,
+    /// What is written in place of what: find:replacement; at most 100.
+    replace: Option<Vec<String>>,
+    /// 0 takes the likeliest words, up to 1 less likely ones too.
+    temperature: Option<f32>,
 }
 
 /// What the document says of the form for a job.
@@ -67,6 +87,26 @@ struct JobForm {
     webhook_url: Option<String>,
     /// Only say how long the audio is and what it would cost.
     dry_run: Option<bool>,
+    /// The number of the audio track, from 1; 0 = the first.
+    track: Option<u16>,
+    /// Milliseconds: nothing before this is transcribed, or paid for. Times remain those of the file.
+    audio_start_from: Option<u64>,
+    /// Milliseconds: nothing from this on is transcribed, or paid for.
+    audio_end_at: Option<u64>,
+    /// Each channel is a speaker, transcribed by itself.
+    multichannel: Option<bool>,
+    /// Fail, rather than answer with a result that lacks anything.
+    strict: Option<bool>,
+    /// The language may change within the file; each segment then says its own.
+    multilingual: Option<bool>,
+    /// Names, spellings and style, as text that could have been said before.
+    prompt: Option<String>,
+    /// Words that are likely to be said, spelled as they shall be; at most 100.
+    keywords: Option<Vec<String>>,
+    /// What is written in place of what: find:replacement; at most 100.
+    replace: Option<Vec<String>>,
+    /// 0 takes the likeliest words, up to 1 less likely ones too.
+    temperature: Option<f32>,
 }
 
 /// A job made of a URL.
@@ -86,6 +126,26 @@ struct JobRequest {
     webhook_url: Option<String>,
     /// Only say how long the audio is and what it would cost.
     dry_run: Option<bool>,
+    /// The number of the audio track, from 1; 0 = the first.
+    track: Option<u16>,
+    /// Milliseconds: nothing before this is transcribed, or paid for. Times remain those of the file.
+    audio_start_from: Option<u64>,
+    /// Milliseconds: nothing from this on is transcribed, or paid for.
+    audio_end_at: Option<u64>,
+    /// Each channel is a speaker, transcribed by itself.
+    multichannel: Option<bool>,
+    /// Fail, rather than answer with a result that lacks anything.
+    strict: Option<bool>,
+    /// The language may change within the file; each segment then says its own.
+    multilingual: Option<bool>,
+    /// Names, spellings and style, as text that could have been said before.
+    prompt: Option<String>,
+    /// Words that are likely to be said, spelled as they shall be; at most 100.
+    keywords: Option<Vec<String>>,
+    /// What is written in place of what: find:replacement; at most 100.
+    replace: Option<Vec<String>>,
+    /// 0 takes the likeliest words, up to 1 less likely ones too.
+    temperature: Option<f32>,
 }
 
 /// A body that has not been read yet.
@@ -163,9 +223,19 @@ async fn of_json(body: Body) -> Result<TranscribeOptions, ApiError> {
             Value::Null => {}
             Value::String(text) => options.set(name, text)?,
             Value::Bool(_) | Value::Number(_) => options.set(name, &value.to_string())?,
-            _ => return Err(ApiError::field(format!("{name} must be a text, a number or a truth value"))),
+            Value::Array(texts) if texts.iter().all(Value::is_string) => {
+                for text in texts.iter().filter_map(Value::as_str) {
+                    options.set(name, text)?;
+                }
+            }
+            _ => {
+                return Err(ApiError::field(format!(
+                    "{name} must be a text, a number, a truth value or a list of texts"
+                )));
+            }
         }
     }
+    options.check()?;
     Ok(options)
 }
 

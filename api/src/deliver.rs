@@ -130,7 +130,7 @@ impl Waiting {
             FailureCode::NoCredits => (Unit::Credits, usage.credits.granted, &usage.credits),
             _ => (Unit::Minutes, job.limits.minutes_per_month.map_or(0, u64::from), &usage.month),
         };
-        let required = credits(job.duration.unwrap_or_default());
+        let required = credits(job.options.heard_of(job.duration.unwrap_or_default()));
         let shortage = Shortage { unit, required, available: used.left_of(limit), limit };
         ApiError::shortage(&shortage, &job.limits, &usage)
     }
@@ -228,7 +228,7 @@ pub(crate) async fn stored(app: &App, job: &Job) -> Result<Transcript, ApiError>
 pub(crate) async fn allowance(app: &App, job: &Job) -> Result<Allowance, ApiError> {
     let usage = app.store.usage(&job.account).await?;
     let mut allowance = Allowance::of(&job.limits, &usage);
-    allowance.credits_used = job.duration.map(credits);
+    allowance.credits_used = job.duration.map(|duration| credits(job.options.heard_of(duration)));
     Ok(allowance)
 }
 

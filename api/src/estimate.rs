@@ -36,7 +36,7 @@ pub(crate) struct EstimateDocument {
 /// The estimate for a job that ended after its intake.
 pub(crate) fn document(job: &Job, usage: &Usage) -> EstimateDocument {
     let duration = job.duration.unwrap_or_default();
-    let (cost, allowance) = (credits(duration), Allowance::of(&job.limits, usage));
+    let (cost, allowance) = (credits(job.options.heard_of(duration)), Allowance::of(&job.limits, usage));
     EstimateDocument {
         duration: duration.as_seconds(),
         credits: cost,

@@ -116,6 +116,7 @@ impl Receiver<'_> {
                 name => skip(&mut field, name).await?,
             }
         }
+        options.check()?;
         match (&file, &options.url) {
             (None, None) => {
                 let message = "the form has no file: send it in a part named \"file\"; with curl: \

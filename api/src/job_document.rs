@@ -110,7 +110,7 @@ pub(crate) async fn of(app: &App, job: Job) -> Result<JobDocument, ApiError> {
         file_name: job.file_name,
         url: job.source_url,
         duration: job.duration.map(|duration| duration.as_seconds()),
-        credits: job.duration.map(credits),
+        credits: job.duration.map(|duration| credits(job.options.heard_of(duration))),
         queue_position,
         error: job
             .failure

@@ -1,10 +1,14 @@
 //! The scalar fields of a transcription request, and every way in which a client may write them.
 
+use steno_shared::job::{MediaOptions, TextOptions};
 use steno_shared::language::Language;
 use steno_shared::outside::OutsideUrl;
+use steno_shared::time::Millis;
 use steno_shared::transcript::SpeakerLabels;
 
 use crate::error::ApiError;
+
+mod wording;
 
 /// More speakers cannot be told apart.
 const MAX_SPEAKERS: u8 = 32;
@@ -41,6 +45,10 @@ pub(crate) struct TranscribeOptions {
     pub(crate) webhook_url: Option<OutsideUrl>,
     /// Only say what it would cost.
     pub(crate) dry_run: bool,
+    /// What of the media is heard.
+    pub(crate) media: MediaOptions,
+    /// How it is written down.
+    pub(crate) text: TextOptions,
 }
 
 impl Default for TranscribeOptions {
@@ -55,6 +63,8 @@ impl Default for TranscribeOptions {
             url: None,
             webhook_url: None,
             dry_run: false,
+            media: MediaOptions::default(),
+            text: TextOptions::default(),
         }
     }
 }
@@ -73,7 +83,11 @@ impl TranscribeOptions {
                 | "url"
                 | "webhook_url"
                 | "dry_run"
-        )
+                | "track"
+                | "audio_start_from"
+                | "audio_end_at"
+                | "multichannel"
+        ) || wording::knows(name)
     }
 
     /// Takes the value of a field; of a repeated field, the last counts.
@@ -92,9 +106,26 @@ impl TranscribeOptions {
             "url" => self.url = url(name, value)?,
             "webhook_url" => self.webhook_url = url(name, value)?,
             "dry_run" => self.dry_run = boolean(name, value)?,
-            _ => {}
+            "track" => self.media.track = track(value)?,
+            "audio_start_from" => self.media.from = moment(name, value)?,
+            "audio_end_at" => self.media.until = moment(name, value)?,
+            "multichannel" => self.media.multichannel = boolean(name, value)?,
+            _ => wording::set(&mut self.text, name, value)?,
         }
         Ok(())
+    }
+
+    /// Refuses what no file can satisfy.
+    ///
+    /// # Errors
+    /// With a sentence that says what is wrong.
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
+        match (self.media.from.unwrap_or_default(), self.media.until) {
+            (from, Some(until)) if until <= from => Err(ApiError::field(
+                "audio_end_at must be later than audio_start_from; both are milliseconds",
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -115,6 +146,23 @@ fn language(value: &str) -> Result<Option<Language>, ApiError> {
         let message =
             format!("unknown language {}; GET /v1/languages lists them, or send auto", shown(value));
         ApiError::field(message)
+    })
+}
+
+fn track(value: &str) -> Result<u16, ApiError> {
+    value.parse().map_err(|_| {
+        let message = "track must be the number of an audio track, from 1 (0 takes the first), not";
+        ApiError::field(format!("{message} {}", shown(value)))
+    })
+}
+
+/// Milliseconds from the beginning of the file.
+fn moment(name: &str, value: &str) -> Result<Option<Millis>, ApiError> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    value.parse().map(|millis| Some(Millis(millis))).map_err(|_| {
+        ApiError::field(format!("{name} must be a whole number of milliseconds, not {}", shown(value)))
     })
 }
 

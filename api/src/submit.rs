@@ -212,6 +212,8 @@ async fn admit(
         speakers: options.speakers,
         keep_audio: !app.settings.keep_audio.0.is_zero() && !options.dry_run,
         dry_run: options.dry_run,
+        media: options.media.clone(),
+        text: options.text.clone(),
     };
     let webhook = webhook(app, submission, options).await?;
     let digest = digest(&media.source, options)?;
@@ -293,7 +295,8 @@ fn digest(source: &Source, options: &TranscribeOptions) -> Result<String, ApiErr
     let language = options.language.map(Language::code);
     let webhook = options.webhook_url.as_ref().map(OutsideUrl::as_str);
     let speakers = (options.diarize, options.speakers);
-    let asked = serde_json::to_string(&(media, &options.model, language, speakers, webhook));
+    let how = (&options.media, &options.text);
+    let asked = serde_json::to_string(&(media, &options.model, language, speakers, webhook, how));
     let asked = asked.map_err(|error| ApiError::internal(&error))?;
     Ok(Sha256::digest(asked).iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -8,6 +8,7 @@ mod m20261121_000001_create_jobs;
 mod m20261121_000002_add_accounts;
 mod m20261121_000003_create_webhooks;
 mod m20261121_000004_add_uploads;
+mod m20261121_000005_add_channels;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_add_accounts::Migration),
             Box::new(m20261121_000003_create_webhooks::Migration),
             Box::new(m20261121_000004_add_uploads::Migration),
+            Box::new(m20261121_000005_add_channels::Migration),
         ]
     }
 }

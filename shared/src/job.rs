@@ -6,13 +6,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountId, Shortage, Tier};
-use crate::catalog::ModelId;
 use crate::error::{Failure, FailureCode};
 use crate::id::{JobId, WorkerId};
-use crate::language::Language;
 use crate::object::ObjectKey;
 use crate::time::Millis;
 use crate::transcript::Warning;
+
+mod options;
+
+pub use options::{JobOptions, MediaOptions, Replacement, Temperature, TextOptions};
 
 /// An enum whose variants have one spelling, in the database and on the wire.
 macro_rules! spelled {
@@ -163,32 +165,6 @@ impl Priority {
     }
 }
 
-/// What the caller asked for, resolved: no aliases, no defaults left open. Every field has a default, so that
-/// rows written by an older version still read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct JobOptions {
-    /// The model that shall transcribe.
-    pub model: ModelId,
-    /// The language spoken; none = detect.
-    pub language: Option<Language>,
-    /// Tell speakers apart.
-    pub diarize: bool,
-    /// Expected speakers, target and ceiling; 0 = find out.
-    pub speakers: u8,
-    /// Keep media and samples when the job is completed.
-    #[serde(skip_serializing_if = "is_false")]
-    pub keep_audio: bool,
-    /// End after intake, with the length of the audio as the result.
-    #[serde(skip_serializing_if = "is_false")]
-    pub dry_run: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 /// A job about to be created, with the stage that begins it.
 #[derive(Debug, Clone)]
 pub struct NewJob {
@@ -294,8 +270,10 @@ pub struct Job {
     pub samples: Option<ObjectKey>,
     /// The result, once completed.
     pub transcript: Option<ObjectKey>,
-    /// The exact length of the audio, known after intake.
+    /// The exact length of the media, known after intake.
     pub duration: Option<Millis>,
+    /// How many channels the samples have, one frame of all after the other.
+    pub channels: u16,
     /// What intake has to say about the media.
     pub warnings: Vec<Warning>,
     /// Why it failed.
@@ -390,11 +368,5 @@ mod tests {
             assert_eq!(serde_json::to_string(state).unwrap(), format!("\"{state}\""));
         }
         assert!("Queued".parse::<JobState>().is_err());
-    }
-
-    #[test]
-    fn options_of_an_older_version_still_read() {
-        let options: JobOptions = serde_json::from_str(r#"{"model": "mini", "later": true}"#).unwrap();
-        assert_eq!(options, JobOptions { model: ModelId::from("mini"), ..JobOptions::default() });
     }
 }

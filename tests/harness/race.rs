@@ -43,7 +43,8 @@ pub async fn finish(store: &Store, claim: &Claim) -> Result<bool, StoreError> {
         }
         StageKind::Intake => {
             let samples = ObjectKey::samples(claim.job, claim.attempt);
-            let output = IntakeOutput { samples, duration: duration(claim), warnings: Vec::new() };
+            let output =
+                IntakeOutput { samples, duration: duration(claim), channels: 1, warnings: Vec::new() };
             store.finish_intake(claim, &output).await.map(|end| end != IntakeEnd::Lost)
         }
         StageKind::Transcribe => {

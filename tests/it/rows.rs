@@ -25,3 +25,11 @@ pub(crate) async fn upload_sha256(world: &World, job: &str) -> String {
     let row = connection.query_one_raw(statement).await.unwrap();
     row.unwrap().try_get("", "upload_sha256").unwrap()
 }
+
+/// Whether the database and the queue can be written, so that no stopped process holds them.
+pub(crate) async fn are_writable(world: &World) -> bool {
+    let store = world.store().await;
+    let connection = store.connection();
+    let begun = connection.execute_unprepared("BEGIN IMMEDIATE; ROLLBACK").await;
+    begun.is_ok()
+}

@@ -43,6 +43,7 @@ impl Description {
                 _ => {}
             }
         }
+        description.options.check()?;
         Ok(description)
     }
 }

@@ -22,8 +22,10 @@ use crate::transcript::Warning;
 pub struct IntakeOutput {
     /// Where the samples are.
     pub samples: ObjectKey,
-    /// The exact length of the audio.
+    /// The exact length of the media; the samples are of the part that the options ask for.
     pub duration: Millis,
+    /// How many channels the samples have.
+    pub channels: u16,
     /// What the caller should know about the media.
     pub warnings: Vec<Warning>,
 }
@@ -86,12 +88,13 @@ impl Store {
     /// If the rows cannot be written; then none was.
     pub async fn finish_intake(&self, claim: &Claim, output: &IntakeOutput) -> Result<IntakeEnd, StoreError> {
         let writing = self.write("finish intake").await?;
-        let sql = "UPDATE job SET duration_ms = $2, warnings = $3 \
+        let sql = "UPDATE job SET duration_ms = $2, warnings = $3, channels = $4 \
                    WHERE id = $1 AND state = 'processing' RETURNING options";
         let values = [
             claim.job.to_string().into(),
             output.duration.0.cast_signed().into(),
             serde_json::to_string(&output.warnings).map_err(unreadable)?.into(),
+            i32::from(output.channels).into(),
         ];
         let row = writing.transaction.query_one_raw(self.statement(sql, values)).await;
         let Some(row) = row.map_err(during("store the output of intake"))? else {
@@ -102,7 +105,8 @@ impl Store {
         let shortage = if options.dry_run {
             None
         } else {
-            self.reserve_minutes(&writing, claim.job, account::credits(output.duration)).await?
+            self.reserve_minutes(&writing, claim.job, account::credits(options.heard_of(output.duration)))
+                .await?
         };
         let failure = shortage.map(|shortage| shortage.failure());
         let state = if failure.is_some() { StageState::Failed } else { StageState::Done };

@@ -97,7 +97,7 @@ impl Store {
         match (shortage, kind, job.duration) {
             // The end of intake reserves the rest.
             (None, StageKind::Transcribe, Some(duration)) => {
-                self.reserve_minutes(writing, job.id, account::credits(duration)).await
+                self.reserve_minutes(writing, job.id, account::credits(job.options.heard_of(duration))).await
             }
             (shortage, ..) => Ok(shortage),
         }

@@ -59,6 +59,12 @@ pub struct Segment {
     /// The speaker's label, if diarized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
+    /// The channel it was said in, from 1, if each was transcribed by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<u16>,
+    /// The ISO 639 code of its language, if that may change within the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// exp(mean token log-probability), 0 to 1, uncalibrated.
     pub confidence: f64,
     /// The words with their times.

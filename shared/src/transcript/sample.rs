@@ -217,6 +217,8 @@ pub(super) fn segment(text: &str, start: u64, end: u64, words: &[Word]) -> Segme
         end: Millis(end),
         text: text.to_owned(),
         speaker: None,
+        channel: None,
+        language: None,
         confidence: 0.9,
         words: words.to_vec(),
     }

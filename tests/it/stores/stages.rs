@@ -31,6 +31,7 @@ fn output(claim: &Claim) -> IntakeOutput {
     IntakeOutput {
         samples: ObjectKey::samples(claim.job, claim.attempt),
         duration: Millis(5000),
+        channels: 1,
         warnings: Vec::new(),
     }
 }

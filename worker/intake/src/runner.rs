@@ -55,7 +55,7 @@ impl Intake {
         decoded.writer.finish().await.map_err(|error| setback_of_store(&error))?;
         work.meter.set_total(duration);
         tracing::info!(audio.duration_s = duration.as_seconds(), ?sniffed, "media decoded");
-        Ok(IntakeOutput { samples, duration, warnings: decoded.warnings })
+        Ok(IntakeOutput { samples, duration, channels: 1, warnings: decoded.warnings })
     }
 }
 

@@ -41,6 +41,7 @@ pub(in crate::store) struct Model {
     pub(in crate::store) priority: i32,
     pub(in crate::store) runs: i32,
     pub(in crate::store) joined: bool,
+    pub(in crate::store) channels: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -72,6 +73,7 @@ impl TryFrom<Model> for Job {
             samples: key(row.samples_key)?,
             transcript: key(row.transcript_key)?,
             duration: row.duration_ms.map(|millis| Millis(millis.unsigned_abs())),
+            channels: u16::try_from(row.channels).map_err(unreadable)?,
             warnings: serde_json::from_str(&row.warnings).map_err(unreadable)?,
             failure,
             request_id: row.request_id,

@@ -137,6 +137,8 @@ mod tests {
             end: Millis(end),
             text: text.to_owned(),
             speaker: None,
+            channel: None,
+            language: None,
             confidence: 1.0,
             words: vec![word],
         }

@@ -63,6 +63,8 @@ mod tests {
             end: Millis(end * 1000),
             text: String::new(),
             speaker: None,
+            channel: None,
+            language: None,
             confidence: 1.0,
             words: Vec::new(),
         };

@@ -82,6 +82,8 @@ fn segment_of(words: &[Placed<'_>]) -> Option<Segment> {
         end: last.end,
         text,
         speaker: None,
+        channel: None,
+        language: None,
         confidence: confidence(sum, tokens),
         words: words.iter().map(word_of).collect(),
     })

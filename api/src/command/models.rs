@@ -169,6 +169,7 @@ impl Opened {
         }
         if shown.is_empty() {
             complain("no model is here; `steno models list --all` lists what can be pulled");
+            return Ok(());
         }
         let rows: Vec<_> = shown.iter().map(|(state, place)| row(*state, place)).collect();
         output::print(&table(["ID", "SIZE", "STATE", "LICENCE", "NAME"], &rows))
@@ -264,6 +265,7 @@ fn row(state: State, place: &Place) -> [String; 5] {
     let bytes = place.bytes();
     let state = match (state, bytes) {
         (State::Partial(begun), Some(bytes)) => format!("partial ({} %)", 100 * begun / bytes.max(1)),
+        (State::Absent, _) if place.entry.bundled => "comes with Steno".to_owned(),
         (State::Absent, _) => "-".to_owned(),
         (state, _) => state.as_str().to_owned(),
     };

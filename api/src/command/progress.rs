@@ -46,6 +46,7 @@ impl Progress {
             return Self { name, shown: Shown::Lines(Mutex::default()) };
         }
         let bar = ProgressBar::no_length();
+        bar.set_style(style(false));
         bar.set_prefix(name.clone());
         bar.enable_steady_tick(TICK);
         Self { name, shown: Shown::Bar(bar) }

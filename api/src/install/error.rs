@@ -84,7 +84,8 @@ pub(crate) enum InstallError {
     },
     /// The download breaks off again and again.
     #[error(
-        "the download of {url} failed {tries} times: {reason}; what has come is kept, and the same command goes on there"
+        "the download of {url} failed {tries} times: {reason}; what has come is kept, and the same command goes on \
+         there; --mirror URL names another server"
     )]
     Broken {
         /// The address.

@@ -23,7 +23,7 @@ async fn the_whole_catalogue_is_listed_with_sizes_and_licences() {
     );
     assert!(lines[1].starts_with("large-v3-turbo ") && lines[1].contains("1.51 GiB"), "{lines:#?}");
     let none = shelf.run(&["list"]).await;
-    none.ok();
+    assert_eq!(none.ok(), "");
     assert!(none.err.contains("`steno models list --all`"), "{}", none.err);
 }
 

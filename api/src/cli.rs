@@ -34,6 +34,8 @@ enum Command {
     Jobs(command::jobs::Jobs),
     /// Make, list and revoke keys, and grant credits, in the database of this machine
     Keys(command::keys::Keys),
+    /// List, pull, add, verify and remove models, on this machine
+    Models(command::models::Models),
     /// Show what the key has used, and what is left
     Usage(command::usage::Usage),
     /// Print the OpenAPI document
@@ -59,6 +61,7 @@ impl Command {
             Self::Transcribe(arguments) => Written::by(&arguments.json),
             Self::Jobs(arguments) => Written::by(&arguments.json),
             Self::Keys(arguments) => Written::by(&arguments.json),
+            Self::Models(arguments) => Written::by(&arguments.json),
             Self::Usage(arguments) => Written::by(&arguments.json),
             _ => Written::Text,
         }
@@ -90,6 +93,7 @@ impl Command {
                 Self::Transcribe(arguments) => command::transcribe::run(arguments).await,
                 Self::Jobs(arguments) => command::jobs::run(arguments).await,
                 Self::Keys(arguments) => command::keys::run(arguments).await,
+                Self::Models(arguments) => command::models::run(arguments).await,
                 Self::Usage(arguments) => command::usage::run(arguments).await,
             }
         });

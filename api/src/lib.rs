@@ -16,6 +16,7 @@ mod error;
 mod estimate;
 mod form;
 mod fresh;
+mod install;
 mod issue;
 mod job_document;
 mod json_body;

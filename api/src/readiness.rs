@@ -54,7 +54,7 @@ async fn look(app: &App) -> Vec<String> {
         problems.push(format!("no {lane} worker is running; start {}", lane.program()));
     }
     if workers.has(Lane::Transcribe) && workers.models().is_empty() {
-        problems.push("no model is installed; put one into DATA/models".to_owned());
+        problems.push("no model is installed; `steno models pull small` installs one".to_owned());
     }
     problems
 }

@@ -88,10 +88,9 @@ impl Registry {
             return Ok(model);
         }
         let message = format!(
-            "the model {id} is not installed on this server; its operator can put {file} into \
-             DATA/models/{id}/, or choose another for it by STENO_MODEL_ALIASES={id}=...; installed: {available}",
+            "the model {id} is not installed on this server; its operator can run `steno models pull {id}`, or \
+             choose another for it by STENO_MODEL_ALIASES={id}=...; installed: {available}",
             id = model.id,
-            file = model.file,
             available = available()
         );
         Err(ApiError::new(Cause::Job(steno_shared::error::FailureCode::ModelNotInstalled), message)

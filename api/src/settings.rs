@@ -169,8 +169,9 @@ impl ApiSettings {
     /// The model for requests that name none, if one is set.
     ///
     /// # Errors
-    /// A sentence, if it is not in the catalogue.
+    /// A sentence, if it or what an alias leads to is not in the catalogue.
     pub fn default_model(&self) -> Result<Option<ModelId>, String> {
+        self.model_aliases.check().map_err(|error| format!("--model-aliases: {error}"))?;
         let Some(name) = &self.default_model else { return Ok(None) };
         match self.model_aliases.resolve(name) {
             steno_shared::catalog::Named::Model(model) => Ok(Some(model.id.clone())),

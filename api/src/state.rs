@@ -10,7 +10,7 @@ use steno_shared::outside::Networks;
 use steno_shared::queue::{ChangeFeed, Queue};
 use steno_shared::settings::DatabaseUrl;
 use steno_shared::store::Store;
-use steno_shared::{object, settings::Common};
+use steno_shared::{catalog, object, settings::Common};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
@@ -50,6 +50,7 @@ impl App {
     /// If a store cannot be opened.
     pub async fn open(common: &Common, api: &ApiSettings, stop: CancellationToken) -> anyhow::Result<Self> {
         use anyhow::Context;
+        catalog::extend(&common.models())?;
         let database = common.database_url();
         let store = Store::open(&database).await.context("cannot open the database")?;
         store.check().await.context("the database has no tables yet; run `steno migrate`")?;

@@ -5,6 +5,7 @@
 mod error;
 pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod models;
 mod output;
 mod progress;
 mod text;

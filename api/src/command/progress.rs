@@ -12,6 +12,7 @@ use super::text::{clean, clock};
 use crate::client::Watch;
 use crate::client::error::ClientError;
 use crate::client::job::{Job, Progress as JobProgress};
+use crate::install::{self, Rate};
 
 /// Lines of one stage are at least this far apart.
 const APART: Duration = Duration::from_secs(5);
@@ -45,6 +46,7 @@ impl Progress {
             return Self { name, shown: Shown::Lines(Mutex::default()) };
         }
         let bar = ProgressBar::no_length();
+        bar.set_style(style(false));
         bar.set_prefix(name.clone());
         bar.enable_steady_tick(TICK);
         Self { name, shown: Shown::Bar(bar) }
@@ -114,6 +116,34 @@ impl Watch for Progress {
     fn retrying(&self, error: &ClientError, pause: Duration) {
         self.line(&format!("{error}; trying again in {} s", pause.as_secs_f64()));
     }
+}
+
+impl install::Watch for Progress {
+    fn came(&self, bytes: u64, total: u64, rate: &Rate) {
+        let mut text = format!("downloading, {}", share(bytes, total));
+        if let Some(per_second) = rate.per_second() {
+            // Saturates.
+            text.push_str(&format!(", {}/s", BinaryBytes(per_second as u64)));
+        }
+        if let Some(seconds) = rate.seconds_for(total.saturating_sub(bytes)) {
+            text.push_str(&format!(", {} left", clock(seconds)));
+        }
+        self.show("download", text, Some((bytes, total)));
+    }
+
+    fn checked(&self, bytes: u64, total: u64) {
+        self.show("check", format!("checking, {}", share(bytes, total)), Some((bytes, total)));
+    }
+
+    fn retrying(&self, reason: &str, pause: Duration) {
+        self.line(&format!("{reason}; trying again in {} s", pause.as_secs_f64()));
+    }
+}
+
+/// So many bytes of so many.
+fn share(bytes: u64, total: u64) -> String {
+    let percent = 100.0 * bytes as f64 / total.max(1) as f64;
+    format!("{} of {} ({percent:.0} %)", BinaryBytes(bytes), BinaryBytes(total))
 }
 
 /// A stage in words, and how much of it is done, in milliseconds.

@@ -9,7 +9,7 @@ use steno_shared::job;
 use steno_shared::queue::Queue;
 use steno_shared::settings::{Common, Span};
 use steno_shared::store::Store;
-use steno_shared::{failpoint, object, telemetry};
+use steno_shared::{catalog, failpoint, object, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,7 @@ where
     telemetry::init(common).context("the log filter (--log) cannot be read")?;
     failpoint::arm().map_err(anyhow::Error::msg)?;
     common.check().map_err(anyhow::Error::msg)?;
+    catalog::extend(&common.models())?;
     let options = LaneOptions { lane, slots: slots.max(1), lease: settings.lease.0, grace: settings.grace.0 };
     let stop = CancellationToken::new();
     if settings.leash {

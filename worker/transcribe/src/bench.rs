@@ -50,6 +50,7 @@ struct Cost {
 /// If the model or a file cannot be read, or the engine fails.
 pub fn run(settings: &Settings, what: &Bench) -> anyhow::Result<()> {
     let language = what.language.as_deref().map(Language::parse).transpose()?;
+    catalog::extend(&settings.worker.common.models())?;
     let entry = catalog::model(&what.model).with_context(|| format!("no model {}", what.model))?;
     let folder = settings.worker.common.models();
     bundled::install(&folder)?;

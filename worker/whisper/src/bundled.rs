@@ -38,7 +38,7 @@ pub enum InstallError {
 /// [`InstallError`].
 pub fn install(models: &Path) -> Result<PathBuf, InstallError> {
     let entry = catalog::model(ID).ok_or(InstallError::Damaged("it is not in the catalogue"))?;
-    let expected = checksum(&entry.file).ok_or(InstallError::Damaged("its checksum is missing"))?;
+    let expected = checksum(entry.file()).ok_or(InstallError::Damaged("its checksum is missing"))?;
     let path = entry.path(models);
     if let Ok(mut file) = File::open(&path)
         && copy_hashed(&mut file, &mut io::sink()).is_ok_and(|found| found == expected)

@@ -44,7 +44,7 @@ impl WhisperModel {
     /// [`EngineError::Load`] if whisper.cpp cannot read it or memory runs out; the log says more at debug level.
     pub fn load(path: &Path, entry: &Model) -> Result<Self, EngineError> {
         let context = Context::load(path, &entry.word_times.heads)
-            .ok_or_else(|| EngineError::Load(format!("whisper.cpp cannot read {}", entry.file)))?;
+            .ok_or_else(|| EngineError::Load(format!("whisper.cpp cannot read {}", entry.file())))?;
         let known = Language::all()
             .filter(|language| entry.knows(*language))
             .filter(|language| context.vocabulary.multilingual || language.code() == "en")

@@ -39,10 +39,22 @@ struct TranscribeForm {
     diarize: Option<bool>,
     /// Expected speakers, at most 32; 0 = find out.
     speakers: Option<u8>,
-    /// json, txt, srt or vtt.
+    /// json, txt, srt, vtt or tsv.
     response_format: Option<String>,
-    /// Whether txt, srt and vtt name the speakers: true, false or auto (if there are several).
+    /// Whether txt, srt, vtt and tsv name the speakers: true, false or auto (if there are several).
     speaker_labels: Option<String>,
+    /// Subtitles: columns of a line, 10 to 200; 42 unless given. A full-width character takes two. A word that is
+    /// longer than a line is split.
+    max_chars: Option<u16>,
+    /// Subtitles: lines of a cue, 1 to 10; 2 unless given.
+    max_lines: Option<u8>,
+    /// Subtitles: seconds for which a cue is shown if the next one does not come earlier, 0.1 to 60; 1 unless given.
+    min_duration: Option<f64>,
+    /// Subtitles: seconds for which a cue is shown at most, 0.1 to 60; 7 unless given.
+    max_duration: Option<f64>,
+    /// Subtitles: columns that are read in a second, 5 to 60; 20 unless given. A cue stays for longer if it has to,
+    /// and the next one leaves it the time.
+    max_cps: Option<u8>,
     /// Only say how long the audio is and what it would cost.
     dry_run: Option<bool>,
     /// The number of the audio track, from 1; 0 = the first.

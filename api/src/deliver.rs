@@ -207,21 +207,32 @@ fn heartbeat(waiting: Waiting, shape: Shape) -> Body {
 
 /// The transcript of a completed job, as an answer.
 pub(crate) async fn transcript(app: &App, job: &Job, shape: Shape) -> Result<Reply, ApiError> {
-    let allowance = allowance(app, job).await?;
-    let body = shape.render(stored(app, job).await?, &allowance);
-    Ok(shape.reply(job, &allowance, Body::from_string(body)))
+    let body = body(app, job, shape).await?;
+    Ok(shape.reply(job, &allowance(app, job).await?, Body::from_string(body)))
 }
 
 async fn body(app: &App, job: &Job, shape: Shape) -> Result<String, ApiError> {
-    Ok(shape.render(stored(app, job).await?, &allowance(app, job).await?))
+    let allowance = allowance(app, job).await?;
+    of_stored(app, job, move |transcript| shape.render(transcript, &allowance)).await
 }
 
 /// The transcript of a completed job.
 pub(crate) async fn stored(app: &App, job: &Job) -> Result<Transcript, ApiError> {
+    of_stored(app, job, |transcript| transcript).await
+}
+
+/// What `work` makes of the transcript of a completed job, on a thread where it holds up nobody: hours of speech take
+/// a while.
+pub(crate) async fn of_stored<T: Send + 'static>(
+    app: &App,
+    job: &Job,
+    work: impl FnOnce(Transcript) -> T + Send + 'static,
+) -> Result<T, ApiError> {
     let missing = || ApiError::internal(&io::Error::other("a completed job without a transcript"));
     let key = job.transcript.ok_or_else(missing)?;
     let bytes = app.objects.read(&key, MAX_TRANSCRIPT).await?;
-    serde_json::from_slice(&bytes).map_err(|error| ApiError::internal(&error))
+    let made = tokio::task::spawn_blocking(move || serde_json::from_slice(&bytes).map(work)).await;
+    made.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&error))
 }
 
 /// What the job costs, once its length is known, and what its account may still use.

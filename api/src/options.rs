@@ -4,10 +4,12 @@ use steno_shared::job::{MediaOptions, TextOptions};
 use steno_shared::language::Language;
 use steno_shared::outside::OutsideUrl;
 use steno_shared::time::Millis;
-use steno_shared::transcript::SpeakerLabels;
+use steno_shared::transcript::{CueStyle, SpeakerLabels};
 
 use crate::error::ApiError;
+use crate::reply::Shape;
 
+mod shaping;
 mod wording;
 
 /// More speakers cannot be told apart.
@@ -25,6 +27,8 @@ pub(crate) enum Format {
     Srt,
     /// `WebVTT` subtitles.
     Vtt,
+    /// A line for each segment, its columns separated by tabs.
+    Tsv,
 }
 
 /// What was asked for, before models and defaults are resolved.
@@ -39,6 +43,8 @@ pub(crate) struct TranscribeOptions {
     pub(crate) speakers: u8,
     pub(crate) format: Format,
     pub(crate) labels: SpeakerLabels,
+    /// The shape of subtitles.
+    pub(crate) style: CueStyle,
     /// Where the media is, in place of a file.
     pub(crate) url: Option<OutsideUrl>,
     /// Whom to tell of the job's end.
@@ -60,6 +66,7 @@ impl Default for TranscribeOptions {
             speakers: 0,
             format: Format::default(),
             labels: SpeakerLabels::Auto,
+            style: CueStyle::default(),
             url: None,
             webhook_url: None,
             dry_run: false,
@@ -87,7 +94,8 @@ impl TranscribeOptions {
                 | "audio_start_from"
                 | "audio_end_at"
                 | "multichannel"
-        ) || wording::knows(name)
+        ) || shaping::knows(name)
+            || wording::knows(name)
     }
 
     /// Takes the value of a field; of a repeated field, the last counts.
@@ -110,6 +118,7 @@ impl TranscribeOptions {
             "audio_start_from" => self.media.from = moment(name, value)?,
             "audio_end_at" => self.media.until = moment(name, value)?,
             "multichannel" => self.media.multichannel = boolean(name, value)?,
+            _ if shaping::knows(name) => shaping::set(&mut self.style, name, value)?,
             _ => wording::set(&mut self.text, name, value)?,
         }
         Ok(())
@@ -124,8 +133,13 @@ impl TranscribeOptions {
             (from, Some(until)) if until <= from => Err(ApiError::field(
                 "audio_end_at must be later than audio_start_from; both are milliseconds",
             )),
-            _ => Ok(()),
+            _ => shaping::check(self.style),
         }
+    }
+
+    /// The form of the answer.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape { format: self.format, labels: self.labels, style: self.style }
     }
 }
 
@@ -200,8 +214,9 @@ impl std::str::FromStr for Format {
             "txt" | "text" => Ok(Self::Text),
             "srt" => Ok(Self::Srt),
             "vtt" => Ok(Self::Vtt),
+            "tsv" => Ok(Self::Tsv),
             _ => Err(ApiError::field(format!(
-                "the response format must be json, txt, srt or vtt, not {}",
+                "the response format must be json, txt, srt, vtt or tsv, not {}",
                 shown(value)
             ))),
         }
@@ -255,6 +270,7 @@ mod tests {
             ("txt", Format::Text),
             ("srt", Format::Srt),
             ("vtt", Format::Vtt),
+            ("tsv", Format::Tsv),
         ] {
             assert_eq!(set("response_format", value).unwrap().format, format, "{value}");
         }

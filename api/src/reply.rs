@@ -8,7 +8,7 @@ use poem_openapi::registry::{
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
 use steno_shared::job::Job;
-use steno_shared::transcript::{self, SpeakerLabels, Transcript};
+use steno_shared::transcript::{self, CueStyle, SpeakerLabels, Transcript};
 
 use crate::allowance::Allowance;
 use crate::options::Format;
@@ -173,6 +173,8 @@ fn rounded(number: f64) -> f64 {
 pub(crate) struct Shape {
     pub(crate) format: Format,
     pub(crate) labels: SpeakerLabels,
+    /// For subtitles.
+    pub(crate) style: CueStyle,
 }
 
 impl Shape {
@@ -187,8 +189,9 @@ impl Shape {
                 TranscriptDocument { usage, ..TranscriptDocument::from(transcript) }.to_json_string()
             }
             Format::Text => transcript::text(&transcript, self.labels),
-            Format::Srt => transcript::srt(&transcript, self.labels),
-            Format::Vtt => transcript::vtt(&transcript, self.labels),
+            Format::Srt => transcript::srt(&transcript, self.labels, self.style),
+            Format::Vtt => transcript::vtt(&transcript, self.labels, self.style),
+            Format::Tsv => transcript::tsv(&transcript, self.labels),
         }
     }
 
@@ -199,6 +202,7 @@ impl Shape {
             Format::Text => ("text/plain; charset=utf-8", Some("txt")),
             Format::Srt => ("application/x-subrip; charset=utf-8", Some("srt")),
             Format::Vtt => ("text/vtt; charset=utf-8", Some("vtt")),
+            Format::Tsv => ("text/tab-separated-values; charset=utf-8", Some("tsv")),
         };
         let mut response = Response::builder().content_type(content_type).body(body);
         let headers = response.headers_mut();
@@ -268,12 +272,13 @@ impl ApiResponse for Reply {
             schema: String::schema_ref(),
         };
         let json = MetaMediaType { content_type: "application/json", schema: transcript_schema() };
+        let texts = ["text/plain", "application/x-subrip", "text/vtt", "text/tab-separated-values"].map(text);
         MetaResponses {
             responses: vec![MetaResponse {
                 description: "The transcript, in the form asked for.",
                 status: Some(200),
                 status_range: None,
-                content: vec![json, text("text/plain"), text("application/x-subrip"), text("text/vtt")],
+                content: std::iter::once(json).chain(texts).collect(),
                 headers: vec![
                     header("X-Job-Id", "The job's id."),
                     header("Location", "The job's address."),

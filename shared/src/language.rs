@@ -50,6 +50,9 @@ const ALIASES: &[(&str, &str)] = &[
 /// Written without spaces between words.
 const UNSPACED: &[&str] = &["bo", "ja", "km", "lo", "my", "th", "yue", "zh"];
 
+/// Written from right to left: in Arabic or Hebrew letters.
+const RIGHT_TO_LEFT: &[&str] = &["ar", "fa", "he", "ps", "sd", "ur", "yi"];
+
 impl Language {
     /// Every language, in Whisper's order.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -92,6 +95,12 @@ impl Language {
     #[must_use]
     pub fn name(self) -> &'static str {
         TABLE[usize::from(self.0)].1
+    }
+
+    /// True for those that are written from right to left.
+    #[must_use]
+    pub fn is_right_to_left(self) -> bool {
+        RIGHT_TO_LEFT.contains(&self.code())
     }
 
     /// False for scripts written without spaces between words.

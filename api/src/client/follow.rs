@@ -9,6 +9,8 @@ use super::error::ClientError;
 use super::job::Job;
 use super::retry::Retries;
 use super::server::{QUICK, Server};
+use super::shape::Shape;
+use super::upload::plain;
 
 /// How long the server holds a poll: as often, the watcher sees the progress.
 const HELD: Duration = Duration::from_secs(2);
@@ -65,13 +67,19 @@ impl Server {
         Job::of(self, self.document(response).await?)
     }
 
-    /// Asks for a job's transcript; its body is read by whoever writes it.
+    /// Asks for a job's transcript in a form and shape; its body is read by whoever writes it.
     ///
     /// # Errors
     /// If there is none, or not yet.
-    pub(crate) async fn transcript(&self, id: &str, format: &str) -> Result<Response, ClientError> {
+    pub(crate) async fn transcript(
+        &self,
+        id: &str,
+        format: &str,
+        shape: &Shape,
+    ) -> Result<Response, ClientError> {
         let mut url = self.url(&["v1", "jobs", id, "transcript"]);
-        url.query_pairs_mut().append_pair("format", format);
+        let shape = shape.fields().map(|(name, value)| (name, plain(&value)));
+        url.query_pairs_mut().append_pair("format", format).extend_pairs(shape);
         self.send(self.request(Method::GET, url)).await
     }
 

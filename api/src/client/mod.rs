@@ -10,6 +10,7 @@ pub(crate) mod job;
 pub(crate) mod media;
 pub(crate) mod retry;
 pub(crate) mod server;
+pub(crate) mod shape;
 pub(crate) mod upload;
 
 use std::fmt;

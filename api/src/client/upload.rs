@@ -19,6 +19,7 @@ use super::job::Job;
 use super::media::{Media, Source};
 use super::retry::Retries;
 use super::server::Server;
+use super::shape::Shape;
 
 /// What is read of a file at a time.
 const BLOCK: usize = 64 * 1024;
@@ -41,6 +42,9 @@ pub(crate) struct Options {
     /// Expected number of speakers; 0 finds out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=32))]
     pub(crate) speakers: Option<u8>,
+
+    #[command(flatten)]
+    pub(crate) shape: Shape,
 }
 
 /// A job that is being made. However often it is tried, it becomes one job.
@@ -193,7 +197,7 @@ impl Options {
         let language = self.language.as_deref().map(|language| ("language", Value::from(language)));
         let diarize = self.diarize.map(|diarize| ("diarize", Value::from(diarize)));
         let speakers = self.speakers.map(|speakers| ("speakers", Value::from(speakers)));
-        [model, language, diarize, speakers].into_iter().flatten().collect()
+        [model, language, diarize, speakers].into_iter().flatten().chain(self.shape.fields()).collect()
     }
 }
 
@@ -201,7 +205,7 @@ fn owned((name, value): (&str, Value)) -> (String, Value) {
     (name.to_owned(), value)
 }
 
-/// A value as a form has it.
-fn plain(value: &Value) -> String {
+/// A value as a form or a query has it.
+pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -14,6 +14,7 @@ use crate::client::error::ClientError;
 use crate::client::follow::Cancelled;
 use crate::client::job::{self, Job, Seen};
 use crate::client::server::{QUICK, Server};
+use crate::client::shape::Shape;
 
 /// What `steno jobs` takes.
 #[derive(Debug, Clone, Args)]
@@ -92,6 +93,9 @@ struct Transcript {
     /// File to write instead of standard output
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    shape: Shape,
 }
 
 /// Does what was asked for.
@@ -237,7 +241,7 @@ async fn transcript(server: &Server, wanted: &Transcript, written: Written) -> R
     }
     let target = wanted.output.clone().map_or(Target::StandardOutput, Target::File);
     target.check()?;
-    let response = server.transcript(&wanted.id, format.as_str()).await?;
+    let response = server.transcript(&wanted.id, format.as_str(), &wanted.shape).await?;
     target.take(server, response).await?;
     if let (Written::Json, Target::File(path)) = (written, &target) {
         output::print_document(&json!({"job_id": wanted.id, "output": path}))?;

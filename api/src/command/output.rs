@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use futures::StreamExt;
 use reqwest::Response;
 use serde_json::Value;
@@ -25,6 +26,8 @@ pub(crate) enum Format {
     Srt,
     /// `WebVTT` subtitles.
     Vtt,
+    /// Start, end and text of each segment, separated by tabs.
+    Tsv,
 }
 
 /// Where a transcript goes.
@@ -44,13 +47,14 @@ impl Format {
             Self::Txt => "txt",
             Self::Srt => "srt",
             Self::Vtt => "vtt",
+            Self::Tsv => "tsv",
         }
     }
 
     /// The one that a file's name asks for.
     pub(crate) fn of_name(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        [Self::Json, Self::Txt, Self::Srt, Self::Vtt].into_iter().find(|format| format.as_str() == extension)
+        Self::value_variants().iter().copied().find(|format| format.as_str() == extension)
     }
 }
 

@@ -258,7 +258,7 @@ impl Plan<'_> {
     ) -> Result<Option<Value>, CommandError> {
         let mut retries = Retries::new(progress);
         let response = loop {
-            match self.server.transcript(id, self.format.as_str()).await {
+            match self.server.transcript(id, self.format.as_str(), &self.options.shape).await {
                 Ok(response) => break response,
                 Err(error) => retries.after(error).await?,
             }

@@ -1,4 +1,4 @@
-//! `/v1/jobs`: create, list, read, cancel or delete, run again, and the transcript in any shape.
+//! `/v1/jobs`: create, list, read, cancel or delete, run again.
 
 use std::time::Duration;
 
@@ -17,8 +17,6 @@ use crate::deliver::{self, Waiting};
 use crate::error::{ApiError, Cause};
 use crate::estimate;
 use crate::job_document::{self, JobDocument, JobReply};
-use crate::options::TranscribeOptions;
-use crate::reply::{Reply, Shape};
 use crate::state::App;
 use crate::submit::{self, Accepted};
 
@@ -219,58 +217,6 @@ impl Routes {
         }
         let job = app.store.job(job.id).await?.ok_or_else(ApiError::no_such_job)?;
         JobReply::accepted(&app, job).await
-    }
-
-    /// Read a job's transcript, in any form.
-    #[oai(
-        path = "/v1/jobs/:id/transcript",
-        method = "get",
-        operation_id = "get_job_transcript",
-        tag = "Tag::Jobs"
-    )]
-    #[expect(clippy::too_many_arguments, reason = "poem-openapi takes each parameter by itself")]
-    async fn transcript(
-        &self,
-        caller: Caller,
-        app: Data<&App>,
-        /// The job's id.
-        id: Path<String>,
-        /// json, txt, srt or vtt.
-        format: Query<Option<String>>,
-        /// Whether speakers are named: true, false or auto (if there are several).
-        speaker_labels: Query<Option<String>>,
-    ) -> Result<Reply, ApiError> {
-        let mut options = TranscribeOptions::default();
-        if let Some(format) = &format.0 {
-            options.set("response_format", format)?;
-        }
-        if let Some(labels) = &speaker_labels.0 {
-            options.set("speaker_labels", labels)?;
-        }
-        let job = find(&app, &caller, &id).await?;
-        let shape = Shape { format: options.format, labels: options.labels };
-        if job.transcript.is_some() {
-            return deliver::transcript(&app, &job, shape).await;
-        }
-        match job.state {
-            JobState::Queued | JobState::Processing => {
-                let message = format!("the job is {}; its transcript is not ready", job.state);
-                Err(ApiError::new(Cause::NotReady, message).with_job(job.id).retry_after(2))
-            }
-            JobState::Failed => {
-                let reason = job.failure.map(|failure| failure.message).unwrap_or_default();
-                let message = format!("the job failed, so there is no transcript: {reason}");
-                Err(ApiError::new(Cause::NotReady, message).with_job(job.id))
-            }
-            JobState::Completed => {
-                let message = "the job was a dry run, so there is no transcript";
-                Err(ApiError::new(Cause::NotReady, message).with_job(job.id))
-            }
-            JobState::Cancelled => {
-                let message = "the job was cancelled, so there is no transcript";
-                Err(ApiError::new(Cause::NotReady, message).with_job(job.id))
-            }
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod jobs;
 mod languages;
 mod models;
 mod transcribe;
+mod transcripts;
 mod tus;
 mod uploads;
 mod usage;
@@ -47,6 +48,7 @@ pub(crate) enum Tag {
 type Api = (
     transcribe::Routes,
     jobs::Routes,
+    transcripts::Routes,
     events::Routes,
     usage::Routes,
     uploads::Routes,
@@ -63,6 +65,7 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
     let api = (
         transcribe::Routes,
         jobs::Routes,
+        transcripts::Routes,
         events::Routes,
         usage::Routes,
         uploads::Routes,

@@ -10,7 +10,7 @@ use crate::body::TranscribeBody;
 use crate::deliver::{self, Waiting};
 use crate::error::ApiError;
 use crate::estimate;
-use crate::reply::{Reply, Shape};
+use crate::reply::Reply;
 use crate::state::App;
 use crate::submit::Accepted;
 
@@ -41,7 +41,6 @@ impl Routes {
         if options.dry_run {
             return estimate::reply(deliver::when_estimated(waiting).await?);
         }
-        let shape = Shape { format: options.format, labels: options.labels };
-        deliver::when_finished(waiting, shape).await
+        deliver::when_finished(waiting, options.shape()).await
     }
 }

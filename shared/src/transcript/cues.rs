@@ -6,7 +6,8 @@
 //! A cue holds words of one speaker without a long pause between them, begins with its first word, and is over
 //! before the next begins. A cue that is short, or has much to read, stays until the next one if need be. Where
 //! speech leaves no time for that, the cue is too fast or too short all the same: no word is ever dropped, and no
-//! cue begins late.
+//! cue begins late. Nor is a line ever too long, or a line too many: a word longer than a line is split, and a
+//! speaker's name that leaves no room for a word is left out.
 
 mod breaks;
 mod cut;
@@ -15,17 +16,22 @@ mod examples;
 mod lines;
 mod phrases;
 #[cfg(test)]
+mod shapes;
+#[cfg(test)]
 mod tests;
 mod timing;
 mod units;
 
 pub(in crate::transcript) use self::breaks::joint;
 
+use unicode_width::UnicodeWidthStr;
+
 use self::cut::{Cutter, Naming};
 use self::phrases::Break;
 use self::timing::Draft;
 use self::units::{Unit, gap_between, name_units, units};
 use super::Transcript;
+use super::render::SpeakerLabels;
 use crate::language::Language;
 use crate::time::Millis;
 
@@ -37,7 +43,7 @@ const CLAUSE_PAUSE: Millis = Millis(500);
 
 /// The shape of subtitles. The default is that of the style guides of broadcasters, in columns: a full-width
 /// character takes two, a combining mark none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CueStyle {
     /// Columns of a line. 42 by default (Netflix, English Timed Text Style Guide, Character Limitation), which is
     /// 21 full-width characters.
@@ -68,7 +74,7 @@ impl Default for CueStyle {
 
 impl CueStyle {
     /// How long `columns` of text should be shown.
-    fn reading_time(&self, columns: usize) -> Millis {
+    fn reading_time(self, columns: usize) -> Millis {
         let needed = Millis((columns as u64 * 1000).div_ceil(u64::from(self.max_rate.max(1))));
         needed.max(self.min_duration).min(self.max_duration)
     }
@@ -80,8 +86,22 @@ pub(super) struct Cue {
     pub(super) start: Millis,
     pub(super) end: Millis,
     pub(super) speaker: Option<String>,
+    /// What is spoken.
+    pub(super) language: Option<Language>,
     /// At least one, none blank.
     pub(super) lines: Vec<String>,
+}
+
+impl Cue {
+    /// How long it is shown.
+    pub(super) fn shown(&self) -> Millis {
+        self.end.since(self.start)
+    }
+
+    /// The columns of its lines.
+    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
+        self.lines.iter().map(|line| line.width())
+    }
 }
 
 /// Where the speakers' names are.
@@ -93,11 +113,17 @@ pub(super) enum Names {
     Aside,
 }
 
+impl Names {
+    pub(super) fn of(labels: SpeakerLabels, transcript: &Transcript) -> Self {
+        if labels.are_shown(transcript) { Self::InText } else { Self::Aside }
+    }
+}
+
 /// The cues of a transcript, in order of time.
 ///
 /// The words of a segment stay in order and together. Where segments of several speakers overlap, their cues
 /// take turns.
-pub(super) fn cues(transcript: &Transcript, names: Names, style: &CueStyle) -> Vec<Cue> {
+pub(super) fn cues(transcript: &Transcript, names: Names, style: CueStyle) -> Vec<Cue> {
     let runs = runs(transcript, names, style);
     let mut drafts = Vec::new();
     for (index, run) in runs.iter().enumerate() {
@@ -108,10 +134,10 @@ pub(super) fn cues(transcript: &Transcript, names: Names, style: &CueStyle) -> V
             }
             _ => Vec::new(),
         };
-        let cutter = Cutter { units: &run.units, name: &name, naming: run.naming, until, style };
+        let cutter = Cutter::new(run, &name, until, style);
         drafts.extend(cutter.cuts().into_iter().map(|cut| {
             let shown = cutter.with_name(cut.clone());
-            Draft::new(&shown, &run.units[cut], run.speaker.clone(), style)
+            Draft::new(&shown, &run.units[cut], run, style)
         }));
     }
     timing::place(drafts, transcript.duration, style)
@@ -121,6 +147,8 @@ pub(super) fn cues(transcript: &Transcript, names: Names, style: &CueStyle) -> V
 struct Run {
     units: Vec<Unit>,
     speaker: Option<String>,
+    /// That of its first segment.
+    language: Option<Language>,
     naming: Naming,
 }
 
@@ -149,10 +177,10 @@ impl Run {
     }
 }
 
-fn runs(transcript: &Transcript, names: Names, style: &CueStyle) -> Vec<Run> {
-    let language = Language::parse(&transcript.language).ok();
+fn runs(transcript: &Transcript, names: Names, style: CueStyle) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for segment in &transcript.segments {
+        let language = transcript.language_of(segment);
         let mut units = units(segment, style.max_columns, language);
         let earlier = runs.last().filter(|run| run.speaker == segment.speaker);
         let mut is_same_turn = earlier.is_some();
@@ -164,7 +192,7 @@ fn runs(transcript: &Transcript, names: Names, style: &CueStyle) -> Vec<Run> {
                 Some(run) => run.push(unit),
                 None => {
                     let speaker = segment.speaker.clone();
-                    runs.push(Run { units: vec![unit], speaker, naming: Naming::Never });
+                    runs.push(Run { units: vec![unit], speaker, language, naming: Naming::Never });
                 }
             }
             is_same_turn = true;

@@ -4,23 +4,30 @@
 //! of the contract about times and text.
 
 mod cues;
+mod direction;
+pub mod quality;
 mod render;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod scripts;
 mod srt;
 mod text;
+mod tsv;
 mod vtt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::ModelId;
+use crate::language::Language;
 use crate::time::Millis;
 
 pub use cues::CueStyle;
 pub use render::SpeakerLabels;
-pub use srt::{render as srt, render_styled as srt_styled};
+pub use srt::render as srt;
 pub use text::render as text;
-pub use vtt::{render as vtt, render_styled as vtt_styled};
+pub use tsv::render as tsv;
+pub use vtt::render as vtt;
 
 /// The result of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,6 +147,11 @@ impl Warning {
 pub struct Inconsistent(pub String);
 
 impl Transcript {
+    /// What `segment` is spoken in, as far as that is known.
+    fn language_of(&self, segment: &Segment) -> Option<Language> {
+        Language::parse(segment.language.as_deref().unwrap_or(&self.language)).ok()
+    }
+
     /// Checks the promises about times: `0 <= start <= end <= duration`, monotone, words inside their segment,
     /// and no more transcribed than spoken.
     ///

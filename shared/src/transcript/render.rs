@@ -1,6 +1,6 @@
 //! What the written forms share: when speakers are named, how a time and a line are written.
 //!
-//! Belongs here: what at least two of txt, srt and vtt need. Does not belong here: where a text is broken
+//! Belongs here: what at least two of txt, srt, vtt and tsv need. Does not belong here: where a text is broken
 //! ([`super::cues`]).
 
 use super::Transcript;

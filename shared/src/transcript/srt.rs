@@ -5,27 +5,26 @@
 //! players take for markup (`<i>`) is left as it was said.
 
 use super::Transcript;
-use super::cues::{CueStyle, Names, cues};
+use super::cues::{Cue, CueStyle, Names, cues};
+use super::direction::marked;
 use super::render::{SpeakerLabels, timestamp};
 
-/// The transcript as `SubRip` with the default shape; empty if nothing was said. Each cue that begins a turn has
-/// `Speaker 1: ` in front if speakers are named.
+/// The transcript as `SubRip`; empty if nothing was said. Each cue that begins a turn has `Speaker 1: ` in front if
+/// speakers are named.
 #[must_use]
-pub fn render(transcript: &Transcript, labels: SpeakerLabels) -> String {
-    render_styled(transcript, labels, &CueStyle::default())
-}
-
-/// [`render`] with another shape.
-#[must_use]
-pub fn render_styled(transcript: &Transcript, labels: SpeakerLabels, style: &CueStyle) -> String {
-    let names = if labels.are_shown(transcript) { Names::InText } else { Names::Aside };
-    let cues = cues(transcript, names, style);
+pub fn render(transcript: &Transcript, labels: SpeakerLabels, style: CueStyle) -> String {
+    let cues = cues(transcript, Names::of(labels, transcript), style);
     let blocks = cues.iter().zip(1..).map(|(cue, number)| {
         let (start, end) = (timestamp(cue.start, ','), timestamp(cue.end, ','));
-        let text = cue.lines.join("\n").replace("-->", "→");
+        let text = lines(cue).join("\n");
         format!("{number}\n{start} --> {end}\n{text}\n")
     });
     blocks.collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of a cue as they are written.
+pub(super) fn lines(cue: &Cue) -> Vec<String> {
+    marked(cue).into_iter().map(|line| line.replace("-->", "→")).collect()
 }
 
 #[cfg(test)]
@@ -34,9 +33,13 @@ mod tests {
     use super::*;
     use crate::time::Millis;
 
+    fn render(transcript: &Transcript, labels: SpeakerLabels) -> String {
+        super::render(transcript, labels, CueStyle::default())
+    }
+
     const CONVERSATION: &str = "\
 1
-00:00:00,500 --> 00:00:04,000
+00:00:00,500 --> 00:00:04,100
 Speaker 1: Good morning, everybody,
 and welcome to the club.
 

@@ -6,7 +6,6 @@
 
 use super::Transcript;
 use super::render::{SpeakerLabels, append, one_line};
-use crate::language::Language;
 
 /// The transcript as plain text with a newline at its end; empty if nothing was said.
 #[must_use]
@@ -23,7 +22,6 @@ pub fn render(transcript: &Transcript, labels: SpeakerLabels) -> String {
 }
 
 fn turns(transcript: &Transcript) -> Vec<String> {
-    let language = Language::parse(&transcript.language).ok();
     let mut turns = Vec::new();
     let mut earlier = None;
     for segment in &transcript.segments {
@@ -32,7 +30,9 @@ fn turns(transcript: &Transcript) -> Vec<String> {
             continue;
         }
         match turns.last_mut() {
-            Some(turn) if earlier == Some(&segment.speaker) => append(turn, &said, language),
+            Some(turn) if earlier == Some(&segment.speaker) => {
+                append(turn, &said, transcript.language_of(segment));
+            }
             _ => {
                 let name = segment.speaker.as_deref().map(|name| format!("{}: ", one_line(name)));
                 turns.push(name.unwrap_or_default() + &said);

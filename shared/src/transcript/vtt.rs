@@ -4,32 +4,29 @@
 
 use super::Transcript;
 use super::cues::{CueStyle, Names, cues};
+use super::direction::marked;
 use super::render::{SpeakerLabels, one_line, timestamp};
 
-/// The transcript as `WebVTT` with the default shape; the header alone if nothing was said. Every cue is in a
-/// voice, `<v Speaker 1>`, if speakers are named.
+/// The transcript as `WebVTT`; the header alone if nothing was said. Every cue is in a voice, `<v Speaker 1>`, if
+/// speakers are named.
 #[must_use]
-pub fn render(transcript: &Transcript, labels: SpeakerLabels) -> String {
-    render_styled(transcript, labels, &CueStyle::default())
-}
-
-/// [`render`] with another shape.
-#[must_use]
-pub fn render_styled(transcript: &Transcript, labels: SpeakerLabels, style: &CueStyle) -> String {
+pub fn render(transcript: &Transcript, labels: SpeakerLabels, style: CueStyle) -> String {
     let mut file = String::from("WEBVTT\n");
     let named = labels.are_shown(transcript);
     for cue in cues(transcript, Names::Aside, style) {
         let (start, end) = (timestamp(cue.start, '.'), timestamp(cue.end, '.'));
+        let text = escape(&marked(&cue).join("\n"));
         let speaker = cue.speaker.filter(|_| named);
         let voice = speaker.map(|speaker| format!("<v {}>", escape(&one_line(&speaker)))).unwrap_or_default();
-        let text = escape(&cue.lines.join("\n"));
         file.push_str(&format!("\n{start} --> {end}\n{voice}{text}\n"));
     }
     file
 }
 
+/// Writes what would be markup, and what could not be seen, by its name.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    escaped.replace('\u{200e}', "&lrm;").replace('\u{200f}', "&rlm;")
 }
 
 #[cfg(test)]
@@ -37,6 +34,10 @@ mod tests {
     use super::super::sample::{Speech, of, said, segment, transcript};
     use super::*;
     use crate::time::Millis;
+
+    fn render(transcript: &Transcript, labels: SpeakerLabels) -> String {
+        super::render(transcript, labels, CueStyle::default())
+    }
 
     #[test]
     fn every_cue_is_in_a_voice() {

@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::super::render::blank;
@@ -24,7 +25,7 @@ pub(super) struct Piece {
 
 /// Not at the beginning of a line.
 const CLOSING: &str = "!%),.:;?]}…‥—–”’»›、。〃々〕〉》」』】〗〙〟！），．：；？］｝｠｡｣､･・ー～〜‼⁇⁈⁉％℃،؛؟۔।॥ฯๆຯໆ។៕៖ៗ၊။་།\
-    ぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶㇰㇱㇲㇳㇴㇵㇶㇷㇸㇹㇺㇻㇼㇽㇾㇿゝゞヽヾ";
+    ぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶｧｨｩｪｫｬｭｮｯｰ゛゜〻ㇰㇱㇲㇳㇴㇵㇶㇷㇸㇹㇺㇻㇼㇽㇾㇿゝゞヽヾ";
 
 /// Not at the end of a line.
 const OPENING: &str = "([{“‘«‹¿¡〔〈《「『【〖〘〝（［｛｟｢＄￥$€£¥#＃";
@@ -103,19 +104,10 @@ pub(super) fn clings(before: &str, after: &str) -> bool {
 /// Cuts what is longer than a line into parts that are not, between characters as they are seen: with the marks
 /// and the joined characters that follow.
 pub(super) fn cut_hard(text: &str, columns: usize) -> Vec<Range<usize>> {
-    let mut begins = Vec::new();
-    let mut joined = false;
-    for (at, c) in text.char_indices() {
-        if !joined && c.width() != Some(0) {
-            begins.push(at);
-        }
-        joined = c == '\u{200d}';
-    }
     let mut parts = Vec::new();
     let mut start = 0;
-    let ends = begins.iter().skip(1).copied().chain([text.len()]);
-    for (&begin, end) in begins.iter().zip(ends) {
-        if begin > start && text[start..end].width() > columns {
+    for (begin, seen) in text.grapheme_indices(true) {
+        if begin > start && text[start..begin + seen.len()].width() > columns {
             parts.push(start..begin);
             start = begin;
         }
@@ -139,6 +131,7 @@ mod tests {
             ("don't well-known 3.14", "don't|well-known|3.14"),
             ("你好，「世界」。OK吗", "你|好，|「世|界」。|OK|吗"),
             ("きゃっきゃ、ラーメン", "きゃっ|きゃ、|ラー|メ|ン"),
+            ("ｷｬｯﾄだ", "ｷｬｯ|ﾄ|だ"),
             ("iPhone是2024年（新）的", "iPhone|是|2024|年|（新）|的"),
             ("วันนี้เราไปกัน ครับ", "วันนี้|เรา|ไปกัน|ครับ"),
             ("ကျွန်တော်တို့", "ကျွန်|တော်|တို့"),
@@ -162,5 +155,7 @@ mod tests {
         assert_eq!(cut("a❤\u{fe0f}b", 2), ["a", "❤\u{fe0f}", "b"]);
         assert_eq!(cut("क\u{94d}\u{200d}षक", 1), ["क\u{94d}\u{200d}ष", "क"]);
         assert_eq!(cut("漢字", 1), ["漢", "字"]);
+        assert_eq!(cut("น้ำน้ำ", 3), ["น้ำ", "น้ำ"]);
+        assert_eq!(cut("🇩🇪🇫🇷", 3), ["🇩🇪", "🇫🇷"]);
     }
 }

@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use super::CueStyle;
 use super::lines::{Fill, columns_with_gap};
 use super::phrases::Break;
 use super::units::Unit;
+use super::{CueStyle, Run};
 use crate::time::Millis;
 
 /// Every cue costs something, so that there are not more than need be.
@@ -35,19 +35,21 @@ const SENTENCE_MILLIS: u64 = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Naming {
     Never,
+    /// The first one; each that can, if that one has no room for the name.
     First,
+    /// Each that has room for the name.
     Every,
 }
 
 /// Speech of one speaker, to be cut.
 pub(super) struct Cutter<'a> {
-    pub(super) units: &'a [Unit],
+    units: &'a [Unit],
     /// The speaker's name.
-    pub(super) name: &'a [Unit],
-    pub(super) naming: Naming,
+    name: &'a [Unit],
+    naming: Naming,
     /// When others begin to speak, or the audio ends.
-    pub(super) until: Millis,
-    pub(super) style: &'a CueStyle,
+    until: Millis,
+    style: CueStyle,
 }
 
 /// A cue that may become longer.
@@ -60,7 +62,15 @@ struct Candidate {
     pauses: u64,
 }
 
-impl Cutter<'_> {
+impl<'a> Cutter<'a> {
+    pub(super) fn new(run: &'a Run, name: &'a [Unit], until: Millis, style: CueStyle) -> Self {
+        let mut cutter = Self { units: &run.units, name, naming: run.naming, until, style };
+        if cutter.naming == Naming::First && !cutter.has_room(0) {
+            cutter.naming = Naming::Every;
+        }
+        cutter
+    }
+
     /// Which units each cue holds.
     pub(super) fn cuts(&self) -> Vec<Range<usize>> {
         let count = self.units.len();
@@ -107,9 +117,18 @@ impl Cutter<'_> {
     fn name_at(&self, first: usize) -> &[Unit] {
         match self.naming {
             Naming::First if first == 0 => self.name,
-            Naming::Every => self.name,
-            Naming::First | Naming::Never => &[],
+            Naming::Every if self.has_room(first) => self.name,
+            Naming::First | Naming::Every | Naming::Never => &[],
         }
+    }
+
+    /// Whether a cue can hold the name and its first unit.
+    fn has_room(&self, first: usize) -> bool {
+        let mut fill = Fill::new(self.style.max_columns);
+        self.name.iter().for_each(|unit| fill.push(unit));
+        let unit = Unit { gap: Some(' '), ..self.units[first].clone() };
+        fill.push(&unit);
+        fill.lines <= self.style.max_lines
     }
 
     fn candidate(&self, first: usize) -> Candidate {

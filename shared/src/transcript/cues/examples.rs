@@ -8,7 +8,7 @@ use crate::transcript::sample::{Speech, of, said, segment, transcript};
 
 /// The lines of each cue.
 fn written(language: &str, segments: Vec<super::super::Segment>) -> Vec<String> {
-    let cues = cues(&of(language, segments), Names::Aside, &CueStyle::default());
+    let cues = cues(&of(language, segments), Names::Aside, CueStyle::default());
     cues.into_iter().map(|cue| cue.lines.join(" | ")).collect()
 }
 
@@ -98,7 +98,7 @@ fn two_who_speak_at_once_take_turns() {
         segment.speaker = Some(speaker.to_owned());
     }
     both.duration = both.segments.iter().map(|segment| segment.end).max().unwrap();
-    let cues = cues(&both, Names::InText, &CueStyle::default());
+    let cues = cues(&both, Names::InText, CueStyle::default());
     assert!(cues.windows(2).all(|pair| pair[0].end <= pair[1].start), "{cues:?}");
     for speaker in ["Speaker 1", "Speaker 2"] {
         let of_one: Vec<_> = cues.iter().filter(|cue| cue.speaker.as_deref() == Some(speaker)).collect();
@@ -116,7 +116,7 @@ fn two_who_speak_at_once_take_turns() {
 fn a_short_word_is_shown_with_what_follows_rather_than_flashed() {
     let long = "this is what the other people over there would probably have liked to hear today";
     let transcript = of("en", vec![said("", "No.", 0, 300), said("", long, 300, 6500)]);
-    let cues = cues(&transcript, Names::Aside, &CueStyle::default());
+    let cues = cues(&transcript, Names::Aside, CueStyle::default());
     assert!(cues.iter().all(|cue| cue.end.since(cue.start) >= Millis(1000)), "{cues:?}");
 }
 
@@ -125,7 +125,7 @@ fn fast_speech_is_shown_with_slow_speech() {
     let slow = "welcome everybody here to what our small gardening club calls a meeting";
     let fast = said("", "Good morning once again ladies and gentlemen,", 0, 1200);
     let transcript = of("en", vec![fast, said("", slow, 1200, 8000)]);
-    let cues = cues(&transcript, Names::Aside, &CueStyle::default());
+    let cues = cues(&transcript, Names::Aside, CueStyle::default());
     for cue in &cues {
         let columns: usize = cue.lines.iter().map(|line| line.width()).sum();
         assert!(columns as u64 * 1000 <= 20 * cue.end.since(cue.start).0, "{cues:?}");
@@ -136,7 +136,7 @@ fn fast_speech_is_shown_with_slow_speech() {
 fn who_speak_at_the_same_instant_share_the_time() {
     let three = [("A", 0, 0), ("B", 0, 0), ("C", 0, 3000), ("A", 4000, 4000), ("B", 4000, 4000)];
     let three = three.map(|(speaker, start, end)| said(speaker, "Yes.", start, end));
-    let cues = cues(&of("en", three.into()), Names::Aside, &CueStyle::default());
+    let cues = cues(&of("en", three.into()), Names::Aside, CueStyle::default());
     let times: Vec<(u64, u64)> = cues.iter().map(|cue| (cue.start.0, cue.end.0)).collect();
     // The last two begin when the audio ends.
     assert_eq!(times, [(0, 1000), (1000, 2000), (2000, 3000), (3998, 3999), (3999, 4000)]);

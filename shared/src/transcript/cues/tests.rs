@@ -6,7 +6,7 @@ use super::*;
 use crate::transcript::sample::{Speech, transcript};
 
 /// Every kind of speech that is generated.
-const KINDS: [(&str, Speech); 17] = [
+pub(super) const KINDS: [(&str, Speech); 17] = [
     ("english", Speech::ENGLISH),
     ("english by three", Speech { speakers: 3, ..Speech::ENGLISH }),
     ("8 words a second", Speech { word_millis: (125, 125), gap_millis: (0, 0), ..Speech::ENGLISH }),
@@ -69,7 +69,7 @@ fn over(kinds: &[(&str, Speech)], check: impl Fn(&Transcript, &[Cue])) {
         for seed in 1..=25 {
             let transcript = transcript(speech, seed, Millis(90_000));
             transcript.check().unwrap();
-            let cues = cues(&transcript, Names::Aside, &CueStyle::default());
+            let cues = cues(&transcript, Names::Aside, CueStyle::default());
             println!("{name}, seed {seed}: {} cues", cues.len());
             assert!(!cues.is_empty());
             check(&transcript, &cues);
@@ -101,7 +101,7 @@ fn names_in_the_text_stand_within_the_lines_and_at_every_turn() {
     for (_, speech) in KINDS.iter().filter(|(_, speech)| speech.speakers > 1) {
         for seed in 1..=25 {
             let transcript = transcript(speech, seed, Millis(90_000));
-            let cues = cues(&transcript, Names::InText, &CueStyle::default());
+            let cues = cues(&transcript, Names::InText, CueStyle::default());
             let mut earlier = None;
             for cue in &cues {
                 assert!(cue.lines.len() <= 2, "{cue:?}");
@@ -212,24 +212,9 @@ fn no_cue_is_short_that_could_be_one_with_its_neighbour() {
 fn two_hours_are_cut_as_well() {
     for speech in [Speech::ENGLISH, Speech::THAI, Speech { words: (100_000, 100_000), ..Speech::CHINESE }] {
         let transcript = transcript(&speech, 7, Millis(2 * 3_600_000));
-        let cues = cues(&transcript, Names::Aside, &CueStyle::default());
+        let cues = cues(&transcript, Names::Aside, CueStyle::default());
         assert!(cues.len() > 1000 && cues.last().unwrap().start > Millis(7_000_000));
         let expected: String = transcript.segments.iter().map(|segment| letters(&segment.text)).collect();
         assert_eq!(cues.iter().map(shown).collect::<String>(), expected);
     }
-}
-
-#[test]
-fn another_style_is_kept_to() {
-    let style = CueStyle { max_columns: 20, max_lines: 3, max_duration: Millis(4000), ..CueStyle::default() };
-    for (_, speech) in KINDS {
-        for cue in cues(&transcript(&speech, 3, Millis(60_000)), Names::InText, &style) {
-            assert!(cue.lines.len() <= 3 && cue.lines.iter().all(|line| line.width() <= 20), "{cue:?}");
-            assert!(cue.end.since(cue.start) <= Millis(4000), "{cue:?}");
-        }
-    }
-    let none = Millis(0);
-    let senseless =
-        CueStyle { max_columns: 0, max_lines: 0, min_duration: none, max_duration: none, max_rate: 0 };
-    assert!(!cues(&transcript(&Speech::ENGLISH, 3, Millis(9_000)), Names::InText, &senseless).is_empty());
 }

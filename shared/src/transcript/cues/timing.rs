@@ -2,8 +2,12 @@
 
 use super::lines::{columns_with_gap, lay_out};
 use super::units::Unit;
-use super::{Cue, CueStyle};
+use super::{Cue, CueStyle, Run};
 use crate::time::Millis;
+
+/// A cue that is over this shortly before the next one stays until then: what goes and comes again at once flickers
+/// (Netflix, Subtitle Timing Guidelines, closing gaps of 12 frames or fewer at 24 a second).
+const SHORT_GAP: Millis = Millis(500);
 
 /// A cue before the others are known.
 pub(super) struct Draft {
@@ -14,25 +18,30 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Of the units of a cue with the speaker's name, and those that are spoken.
-    pub(super) fn new(units: &[Unit], spoken: &[Unit], speaker: Option<String>, style: &CueStyle) -> Self {
+    pub(super) fn new(units: &[Unit], spoken: &[Unit], run: &Run, style: CueStyle) -> Self {
         let start = spoken.first().map_or(Millis::default(), |unit| unit.start);
         let end = spoken.iter().map(|unit| unit.end).max().unwrap_or(start);
         let reading_time = style.reading_time(units.iter().map(columns_with_gap).sum());
-        Self { cue: Cue { start, end, speaker, lines: lay_out(units, style.max_columns) }, reading_time }
+        let lines = lay_out(units, style.max_columns);
+        let (speaker, language) = (run.speaker.clone(), run.language);
+        Self { cue: Cue { start, end, speaker, language, lines }, reading_time }
     }
 }
 
 /// Sets every cue behind the other, none beyond `duration`.
-pub(super) fn place(mut drafts: Vec<Draft>, duration: Millis, style: &CueStyle) -> Vec<Cue> {
+pub(super) fn place(mut drafts: Vec<Draft>, duration: Millis, style: CueStyle) -> Vec<Cue> {
     drafts.sort_by_key(|draft| draft.cue.start);
     share_time(&mut drafts, duration);
     part(&mut drafts, duration);
     let starts: Vec<Millis> = drafts.iter().skip(1).map(|draft| draft.cue.start).collect();
-    let nexts = starts.into_iter().chain([duration]);
+    let nexts = starts.into_iter().map(Some).chain([None]);
     let placed = drafts.into_iter().zip(nexts).map(|(Draft { mut cue, reading_time }, next)| {
-        let longest = cue.start + style.max_duration;
-        let end = cue.end.max(cue.start + reading_time).min(longest).min(next);
-        cue.end = end.max(cue.start + Millis(1));
+        let read = cue.end.max(cue.start + reading_time);
+        let end = match next {
+            Some(next) if next.since(read) < SHORT_GAP => next,
+            _ => read.min(duration),
+        };
+        cue.end = end.min(cue.start + style.max_duration).max(cue.start + Millis(1));
         cue
     });
     placed.collect()

@@ -136,7 +136,7 @@ impl Cause {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::OtherRequest => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::OtherRequest | Self::Job(FailureCode::Incomplete) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyJobs
             | Self::TooManyUploads
             | Self::RateLimited
@@ -370,7 +370,10 @@ const DOCUMENTED: &[(u16, &str)] = &[
     (408, "The request body stopped arriving."),
     (409, "The job, or the webhook, is not in a state for this."),
     (413, "The file is larger, or its audio longer, than this server accepts."),
-    (422, "The idempotency key was used for another request."),
+    (
+        422,
+        "The idempotency key was used for another request, or `strict` was asked for and the result is incomplete.",
+    ),
     (429, "A limit of the account is reached. `Retry-After` says when to try again."),
     (500, "The server's own fault. `request_id` names the request in its log."),
     (503, "No worker can take the job just now. `Retry-After` says when to try again."),

@@ -36,6 +36,8 @@ pub enum FailureCode {
     QuotaExceeded,
     /// The model asked for is not installed on any worker.
     ModelNotInstalled,
+    /// Something of the audio is not in the text, and the caller wanted all or nothing.
+    Incomplete,
     /// No room left on the server's disk.
     OutOfSpace,
     /// The worker died at this job, as often as tries are allowed.
@@ -59,6 +61,7 @@ impl FailureCode {
         (Self::NoCredits, "no_credits"),
         (Self::QuotaExceeded, "quota_exceeded"),
         (Self::ModelNotInstalled, "model_not_installed"),
+        (Self::Incomplete, "incomplete"),
         (Self::OutOfSpace, "out_of_space"),
         (Self::WorkerLost, "worker_lost"),
         (Self::TimedOut, "timed_out"),

@@ -11,9 +11,9 @@ use crate::transcript::Segment;
 /// The result for one chunk of a job's samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkRecord {
-    /// Its first sample.
+    /// Its first sample; where there are several channels, as it stands among the samples of all of them.
     pub start: u64,
-    /// The sample after its last.
+    /// The sample after its last, likewise.
     pub end: u64,
     /// The result, as JSON of the worker's own making.
     pub content: String,

@@ -3,6 +3,7 @@
 //! The stored form is JSON of these types. A transcript that [`Transcript::check`] accepts holds every promise
 //! of the contract about times and text.
 
+mod channels;
 mod cues;
 mod direction;
 pub mod quality;
@@ -22,6 +23,7 @@ use crate::catalog::ModelId;
 use crate::language::Language;
 use crate::time::Millis;
 
+pub use channels::ChannelSpeakers;
 pub use cues::CueStyle;
 pub use render::SpeakerLabels;
 pub use srt::render as srt;
@@ -46,7 +48,7 @@ pub struct Transcript {
     pub segments: Vec<Segment>,
     /// The labels that occur, in order of first speech. Empty without diarization.
     pub speakers: Vec<String>,
-    /// How much of the audio was found to be speech.
+    /// How much of the audio was found to be speech. Where each channel was transcribed by itself, the sum.
     pub speech_seconds: Millis,
     /// How much of that speech is covered by the segments.
     pub transcribed_seconds: Millis,
@@ -123,8 +125,14 @@ pub enum WarningCode {
     DiarizationUnavailable,
     /// A stretch of speech could not be transcribed.
     Untranscribed,
+    /// The detector heard speech in a stretch, and the model nobody: it has no text, and does not count as speech.
+    NotSpeech,
     /// The model repeated itself; the repetition was left out.
     Repetition,
+    /// The text of a stretch is much the same again and again, twice; it was left as it is.
+    Repetitive,
+    /// The model cannot take in all of the prompt and the keywords.
+    PromptShortened,
     /// The model was not trained for the language asked for.
     LanguageUnsupported,
 }
@@ -152,8 +160,14 @@ impl Transcript {
         Language::parse(segment.language.as_deref().unwrap_or(&self.language)).ok()
     }
 
+    /// The highest number of a channel with text; 1 if channels were not transcribed each by itself.
+    #[must_use]
+    pub fn channels(&self) -> u16 {
+        self.segments.iter().filter_map(|segment| segment.channel).max().unwrap_or(1)
+    }
+
     /// Checks the promises about times: `0 <= start <= end <= duration`, monotone, words inside their segment,
-    /// and no more transcribed than spoken.
+    /// no more transcribed than spoken, and no more spoken than the channels have room for.
     ///
     /// # Errors
     /// [`Inconsistent`] with the first promise that is broken.
@@ -173,7 +187,8 @@ impl Transcript {
             }
             earlier = segment.start;
         }
-        if self.transcribed_seconds > self.speech_seconds || self.speech_seconds > self.duration {
+        let room = Millis(self.duration.0 * u64::from(self.channels()));
+        if self.transcribed_seconds > self.speech_seconds || self.speech_seconds > room {
             return broken(format!(
                 "{} transcribed of {} speech in {}",
                 self.transcribed_seconds, self.speech_seconds, self.duration

@@ -2,7 +2,9 @@
 //! one decoding state and stays on one of them.
 
 use std::fmt;
+use std::sync::Arc;
 
+use steno_shared::job::Temperature;
 use steno_shared::language::Language;
 use steno_shared::time::Millis;
 
@@ -16,6 +18,11 @@ pub trait TranscriberModel: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`EngineError`], as when memory runs out.
     fn open(&self) -> Result<Box<dyn Transcriber>, EngineError>;
+
+    /// Whether all of a prompt reaches the model; what is too long reaches it in part.
+    fn hears_all_of(&self, _prompt: &Prompt) -> bool {
+        true
+    }
 }
 
 /// Speech to text, a chunk at a time. What one call returns does not depend on the calls before it, but for the
@@ -41,21 +48,60 @@ pub trait Transcriber: fmt::Debug + Send {
 }
 
 /// How a chunk shall be transcribed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkOptions {
     /// The language spoken. A model that has not learnt it does its best in one that it has.
     pub language: Language,
     /// How tokens are chosen.
     pub decoding: Decoding,
+    /// What the model is told was said before. Models of the Whisper family do not hear it at temperatures of
+    /// [`DEAF`] and above.
+    pub prompt: Option<Prompt>,
 }
+
+impl ChunkOptions {
+    /// The likeliest text in this language.
+    #[must_use]
+    pub fn of(language: Language) -> Self {
+        Self { language, decoding: Decoding::Likeliest, prompt: None }
+    }
+}
+
+/// What a model is told was said before. It is the caller's text: no log shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Prompt(Arc<str>);
+
+impl Prompt {
+    /// Of this text.
+    pub fn of(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prompt({} bytes)", self.0.len())
+    }
+}
+
+/// From this temperature on prompts do more harm than good (OpenAI's `transcribe.py`; whisper.cpp has the limit
+/// built in).
+pub const DEAF: f32 = 0.5;
 
 /// How an engine chooses among the tokens that may come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoding {
     /// The most likely one; by chance only where that gives a text that fails the engine's own tests.
     Likeliest,
-    /// By chance from the start: another way through a chunk in which the likeliest text was a loop.
-    Sampled,
+    /// By chance from the start, as freely as this: as was asked for, or another way through a chunk in which the
+    /// likeliest text was a loop.
+    Sampled(Temperature),
 }
 
 /// The text of a chunk. Times are relative to its first sample, none lies beyond its last.

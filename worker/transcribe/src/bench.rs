@@ -66,7 +66,7 @@ pub fn run(settings: &Settings, what: &Bench) -> anyhow::Result<()> {
                 entry,
                 model: Arc::clone(&model),
                 duration: Millis::of_samples(samples.count()),
-                samples,
+                channels: vec![samples],
                 warnings: Vec::new(),
                 file_name: None,
             };
@@ -88,18 +88,16 @@ fn open(file: &Path) -> anyhow::Result<Samples> {
 
 async fn measure(order: Order, engine: &Engine) -> anyhow::Result<Cost> {
     let before = cpu();
-    let detector = Box::<EarshotDetector>::default();
-    let planner = Planner::new(
-        Arc::clone(&order.samples),
-        detector,
-        u64::from(order.entry.chunk_seconds * SAMPLE_RATE),
-    );
-    let chunks = planner.collect::<Result<Vec<_>, _>>()?.len();
+    let longest = u64::from(order.entry.chunk_seconds * SAMPLE_RATE);
+    let mut chunks = 0;
+    for samples in &order.channels {
+        let planner = Planner::new(Arc::clone(samples), EarshotDetector::boxed(), longest);
+        chunks += planner.collect::<Result<Vec<_>, _>>()?.len();
+    }
     let found = cpu();
     let began = Instant::now();
     let audio_s = order.duration.as_seconds();
-    let detector = Box::<EarshotDetector>::default();
-    let transcript = transcribe(order, engine, detector, &NoJournal, &Meter::default()).await?;
+    let transcript = transcribe(order, engine, EarshotDetector::boxed, &NoJournal, &Meter::default()).await?;
     let (find_cpu_s, all_cpu_s) = (found - before, cpu() - found);
     Ok(Cost {
         file: String::new(),

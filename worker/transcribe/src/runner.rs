@@ -13,11 +13,11 @@ use steno_shared::job::{Job, Setback};
 use steno_shared::object::{ObjectError, ObjectKey};
 use steno_shared::store::workers::{Device, WorkerModel};
 use steno_shared::time::Millis;
-use steno_shared::transcript::Transcript;
+use steno_shared::transcript::{Transcript, Warning};
 
 use crate::engine::{Engine, LoadError, Models};
 use crate::job::journal::StoreJournal;
-use crate::job::{self, Order, Stopped};
+use crate::job::{self, Order, Stopped, losses};
 use crate::samples::Samples;
 use crate::speech::EarshotDetector;
 
@@ -44,6 +44,8 @@ impl Transcription {
 
     async fn attempt(&self, work: &Work) -> Result<Outcome, Setback> {
         let Work { job, resources, .. } = work;
+        // What is lost already need not be transcribed.
+        complete(job, &job.warnings)?;
         let entry = catalog::model(job.options.model.as_str());
         let model = self.models.get(&job.options.model).await;
         let (Some(entry), model) = (entry, model.map_err(|error| no_model(&error))?) else {
@@ -60,14 +62,15 @@ impl Transcription {
             entry,
             model,
             duration: job.duration.unwrap_or_else(|| Millis::of_samples(samples.count())),
-            samples: Arc::new(samples),
+            channels: samples.split(job.channels).into_iter().map(Arc::new).collect(),
             warnings: job.warnings.clone(),
             file_name: job.file_name.clone(),
         };
         let journal = StoreJournal { store: resources.store.clone(), job: job.id };
-        let detector = Box::<EarshotDetector>::default();
+        let detector = EarshotDetector::boxed;
         let transcript = job::transcribe(order, &self.engine, detector, &journal, &work.meter).await;
         let transcript = transcript.map_err(|stopped| of_work(&stopped))?;
+        complete(job, &transcript.warnings)?;
         let key = ObjectKey::transcript(job.id, work.number());
         store(work, &key, &transcript).await?;
         Ok(Outcome::Transcribe(key))
@@ -84,9 +87,10 @@ impl StageRunner for Transcription {
         }
     }
 
-    /// An hour, and thirty times the length of the audio.
+    /// An hour, and thirty times the length of the audio, that of each channel.
     fn time_limit(&self, job: &Job) -> Duration {
-        let audio = Duration::from_millis(job.duration.unwrap_or_default().0);
+        let audio =
+            Duration::from_millis(job.duration.unwrap_or_default().0) * u32::from(job.channels.max(1));
         LIMIT + audio.saturating_mul(LIMIT_PER_AUDIO)
     }
 
@@ -97,6 +101,12 @@ impl StageRunner for Transcription {
     fn device(&self) -> Device {
         self.device.clone()
     }
+}
+
+/// A result that lacks anything is a failure, if the caller wants it so.
+fn complete(job: &Job, warnings: &[Warning]) -> Result<(), Setback> {
+    let lost = if job.options.text.strict { losses::sentence(warnings) } else { None };
+    lost.map_or(Ok(()), |sentence| Err(Setback::give_up(FailureCode::Incomplete, sentence)))
 }
 
 async fn store(work: &Work, key: &ObjectKey, transcript: &Transcript) -> Result<(), Setback> {

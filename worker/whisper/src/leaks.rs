@@ -56,8 +56,10 @@ fn two_thousand_calls_leave_nothing_behind() {
     let samples: Vec<f32> =
         samples.iter().skip(8000).take(8000).map(|sample| f32::from(*sample) / 32768.0).collect();
     let stop = AtomicBool::new(false);
+    let prompt = context.tokenize(c" a few words");
     let request = Request {
         language: c"en",
+        prompt: &prompt,
         audio_positions: 32,
         tokens: 6,
         beams: 1,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use steno_runtime::engine::{
-    ChunkOptions, ChunkText, Decoding, EngineError, StopFlag, Transcriber, TranscriberModel,
+    ChunkOptions, ChunkText, Decoding, EngineError, Prompt, StopFlag, Transcriber, TranscriberModel,
 };
 use steno_shared::catalog::Model;
 use steno_shared::language::Language;
@@ -69,6 +69,15 @@ impl TranscriberModel for WhisperModel {
             beams: self.beams,
         }))
     }
+
+    fn hears_all_of(&self, prompt: &Prompt) -> bool {
+        self.context.tokenize(&text_of(prompt)).len() <= self.context.vocabulary.prompt_positions()
+    }
+}
+
+/// A prompt as C takes it, with the space before it that the text of Whisper's models begins with.
+fn text_of(prompt: &Prompt) -> CString {
+    CString::new(format!(" {}", prompt.text().trim().replace('\0', ""))).unwrap_or_default()
 }
 
 /// One decoding state.
@@ -114,6 +123,7 @@ impl Transcriber for WhisperState {
         let language = CString::from(c"en");
         let request = Request {
             language: &language,
+            prompt: &[],
             audio_positions: self.positions(samples.len()),
             tokens: 1,
             beams: 1,
@@ -146,15 +156,19 @@ impl Transcriber for WhisperState {
         let length = Millis::of_samples(samples.len() as u64);
         let samples = padded(samples)?;
         let language = CString::new(self.told(options.language).whisper_code()).unwrap_or_default();
+        let prompt = options.prompt.as_ref().map(|prompt| self.context.tokenize(&text_of(prompt)));
+        let temperature = match options.decoding {
+            Decoding::Likeliest => 0.0,
+            Decoding::Sampled(temperature) => temperature.as_f32(),
+        };
         let request = Request {
             language: &language,
+            prompt: &prompt.unwrap_or_default(),
             audio_positions: self.positions(samples.len()),
             tokens: self.tokens(samples.len()),
-            beams: self.beams,
-            temperature: match options.decoding {
-                Decoding::Likeliest => 0.0,
-                Decoding::Sampled => 0.4,
-            },
+            // Chance is another way to look beyond the likeliest token.
+            beams: if temperature > 0.0 { 1 } else { self.beams },
+            temperature,
             // A beam search follows other ways already; second tries by chance made it no better (measured).
             temperature_step: if self.beams > 1 { 0.0 } else { 0.4 },
             encodes: 1,

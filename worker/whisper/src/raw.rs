@@ -91,9 +91,32 @@ impl Context {
         let pointer = NonNull::new(pointer)?;
         Some(Self { pointer, _heads: heads, opening: Mutex::new(()), vocabulary: Vocabulary::of(pointer) })
     }
+
+    /// The tokens of a text. What the model has no token for is left out.
+    pub(crate) fn tokenize(&self, text: &CStr) -> Vec<TokenId> {
+        // No token is shorter than a byte.
+        let mut tokens = vec![0; text.count_bytes()];
+        // SAFETY: the context is loaded; the text ends in NUL; the array has room for as many tokens as it says.
+        let count = unsafe {
+            sys::whisper_tokenize(
+                self.pointer.as_ptr(),
+                text.as_ptr(),
+                tokens.as_mut_ptr(),
+                tokens.len() as c_int,
+            )
+        };
+        tokens.truncate(unsigned(count));
+        tokens
+    }
 }
 
 impl Vocabulary {
+    /// How many tokens of a prompt the decoder takes: half of its positions, of which one says that a prompt
+    /// follows.
+    pub(crate) fn prompt_positions(&self) -> usize {
+        (self.text_positions / 2).saturating_sub(1)
+    }
+
     fn of(context: NonNull<sys::whisper_context>) -> Self {
         let context = context.as_ptr();
         // SAFETY: the context is loaded; these read fields of it.
@@ -135,6 +158,8 @@ unsafe impl Send for State {}
 pub(crate) struct Request<'a> {
     /// Whisper's code of the language spoken.
     pub(crate) language: &'a CStr,
+    /// What is taken for the text before: its last [`Vocabulary::prompt_positions`] tokens.
+    pub(crate) prompt: &'a [TokenId],
     /// Positions of the encoder in use.
     pub(crate) audio_positions: usize,
     /// At most this many tokens are written.
@@ -226,8 +251,8 @@ impl State {
         params.abort_callback_user_data = data;
         params.encoder_begin_callback = Some(Watch::may_encode);
         params.encoder_begin_callback_user_data = data;
-        // SAFETY: context and state are alive and the state is not in use elsewhere; samples, language and watch
-        // outlive the call; the callbacks do not unwind.
+        // SAFETY: context and state are alive and the state is not in use elsewhere; samples, language, prompt and
+        // watch outlive the call; the callbacks do not unwind.
         let code = Code(unsafe {
             sys::whisper_full_with_state(
                 self.context.pointer.as_ptr(),
@@ -339,8 +364,11 @@ fn parameters(request: &Request<'_>) -> sys::whisper_full_params {
     params.temperature_inc = request.temperature_step;
     params.greedy.best_of = BEST_OF;
     params.beam_search.beam_size = c_int::from(request.beams);
+    // The text of the chunk before is no context; the prompt is.
     params.no_context = true;
-    params.n_max_text_ctx = 0;
+    params.n_max_text_ctx = if request.prompt.is_empty() { 0 } else { c_int::MAX };
+    params.prompt_tokens = if request.prompt.is_empty() { std::ptr::null() } else { request.prompt.as_ptr() };
+    params.prompt_n_tokens = request.prompt.len() as c_int;
     params.single_segment = true;
     params.suppress_nst = true;
     // The figure it is compared with is not computed (see `no_speech_probability`): never true, so that the

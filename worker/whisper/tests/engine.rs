@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use steno_runtime::engine::{
-    ChunkOptions, ChunkText, Decoding, EngineError, StopFlag, Transcriber, TranscriberModel,
+    ChunkOptions, ChunkText, Decoding, EngineError, Prompt, StopFlag, Transcriber, TranscriberModel,
 };
 use steno_shared::catalog::{self, AlignmentHead, WordTimes};
+use steno_shared::job::Temperature;
 use steno_shared::language::Language;
 use steno_shared::time::Millis;
 use steno_tests::clips::{self, Clip};
@@ -53,7 +54,11 @@ fn some_clips(count: usize) -> Vec<Clip> {
 }
 
 fn english() -> ChunkOptions {
-    ChunkOptions { language: Language::parse("en").unwrap(), decoding: Decoding::Likeliest }
+    ChunkOptions::of(Language::parse("en").unwrap())
+}
+
+fn sampled(temperature: f32) -> Decoding {
+    Decoding::Sampled(Temperature::of(temperature).unwrap())
 }
 
 fn text(chunk: &ChunkText) -> String {
@@ -161,10 +166,59 @@ fn a_loop_of_the_same_sentence_ends() {
     let mut state = state();
     let clip = decode(&some_clips(1)[0].path());
     let again: Vec<f32> = clip.iter().copied().cycle().take(28 * 16_000).collect();
-    for decoding in [Decoding::Likeliest, Decoding::Sampled] {
+    for decoding in [Decoding::Likeliest, sampled(0.4), sampled(1.0)] {
         let options = ChunkOptions { decoding, ..english() };
         state.transcribe(&again, &options, &StopFlag::default()).unwrap();
     }
+}
+
+#[test]
+fn a_prompt_reaches_the_model_and_leaves_nothing_behind() {
+    let clip = decode(&some_clips(1)[0].path());
+    let stop = StopFlag::default();
+    let mut state = state();
+    let plain = state.transcribe(&clip, &english(), &stop).unwrap();
+    let sureness = |chunk: &ChunkText| {
+        let words = chunk.segments.iter().flat_map(|segment| &segment.words);
+        words.map(|word| word.log_probability).sum::<f64>()
+    };
+    let long = "x".repeat(1000);
+    let prompts =
+        [&long, "The committee meets again on Thursday afternoon.", "Hello\0 world", "\u{1F600} ¿Qué?", " "];
+    for prompt in prompts {
+        let options = ChunkOptions { prompt: Some(Prompt::of(prompt)), ..english() };
+        let prompted = state.transcribe(&clip, &options, &stop).unwrap();
+        if prompt.len() > 20 {
+            assert_ne!(sureness(&prompted), sureness(&plain), "the model was not told: {}", text(&prompted));
+        }
+    }
+    assert_eq!(state.transcribe(&clip, &english(), &stop).unwrap(), plain);
+}
+
+#[test]
+fn a_prompt_beyond_the_models_room_is_known_and_does_no_harm() {
+    let words = |count: usize| Prompt::of("word ".repeat(count));
+    assert!(model().hears_all_of(&Prompt::of("")));
+    assert!(model().hears_all_of(&words(40)));
+    assert!(!model().hears_all_of(&words(300)));
+    let clip = decode(&some_clips(1)[0].path());
+    let options = ChunkOptions { prompt: Some(words(2000)), ..english() };
+    state().transcribe(&clip, &options, &StopFlag::default()).unwrap();
+}
+
+#[test]
+fn the_warmer_the_freer() {
+    let clip = decode(&some_clips(2)[1].path());
+    let stop = StopFlag::default();
+    let mut state = state();
+    let texts = |state: &mut Box<dyn Transcriber>, decoding: Decoding| -> Vec<String> {
+        let options = ChunkOptions { decoding, ..english() };
+        (0..6).map(|_| text(&state.transcribe(&clip, &options, &stop).unwrap())).collect()
+    };
+    let likeliest = texts(&mut state, Decoding::Likeliest);
+    assert!(likeliest.iter().all(|text| *text == likeliest[0]), "{likeliest:?}");
+    let free = texts(&mut state, sampled(1.0));
+    assert!(free.iter().any(|text| *text != free[0]), "{free:?}");
 }
 
 #[test]

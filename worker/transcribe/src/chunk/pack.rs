@@ -20,6 +20,8 @@ const AFTER: u64 = samples(300);
 pub struct Packer {
     /// The most samples of a chunk.
     longest: u64,
+    /// A silence of more samples than this ends a chunk.
+    apart: u64,
     /// The samples of the file.
     total: u64,
     /// Its successor tells how much silence follows.
@@ -33,7 +35,13 @@ impl Packer {
     /// For chunks of at most `longest` samples of a file of `total` samples.
     #[must_use]
     pub fn new(longest: u64, total: u64) -> Self {
-        Self { longest, total, waiting: None, earlier: 0, chunk: None }
+        Self { longest, apart: u64::MAX, total, waiting: None, earlier: 0, chunk: None }
+    }
+
+    /// Lets a chunk end at every silence of more samples than this, too.
+    #[must_use]
+    pub fn apart(self, silence: u64) -> Self {
+        Self { apart: silence, ..self }
     }
 
     /// The longest span that fits a chunk of `longest` samples with the silence around it.
@@ -65,7 +73,9 @@ impl Packer {
         let before = if first { BEFORE.min(span.start) } else { share(gap_before, BEFORE) };
         let after = if later == self.total { AFTER.min(gap_after) } else { share(gap_after, AFTER) };
         let piece = Piece { start: span.start - before, end: (span.end + after).min(self.total) };
-        let fits = self.chunk.as_ref().is_some_and(|chunk| chunk.samples() + piece.len() <= self.longest);
+        let near = gap_before <= self.apart;
+        let fits =
+            self.chunk.as_ref().is_some_and(|chunk| near && chunk.samples() + piece.len() <= self.longest);
         let full = if fits { None } else { self.chunk.take() };
         let chunk = self.chunk.get_or_insert_with(|| Chunk { pieces: Vec::new(), speech: Vec::new() });
         match chunk.pieces.last_mut() {
@@ -84,7 +94,10 @@ mod tests {
     const SECOND: u64 = 16_000;
 
     fn pack(longest: u64, total: u64, spans: &[(u64, u64)]) -> Vec<Chunk> {
-        let mut packer = Packer::new(longest, total);
+        pack_by(Packer::new(longest, total), spans)
+    }
+
+    fn pack_by(mut packer: Packer, spans: &[(u64, u64)]) -> Vec<Chunk> {
         let spans = spans.iter().map(|(start, end)| Span { start: *start, end: *end });
         let mut chunks: Vec<_> = spans.filter_map(|span| packer.push(span)).collect();
         chunks.extend(packer.finish());
@@ -120,6 +133,14 @@ mod tests {
         let chunks = pack(10 * SECOND, 100 * SECOND, &spans);
         assert_eq!(chunks.len(), 10);
         assert!(chunks.iter().all(|chunk| chunk.samples() <= 10 * SECOND));
+    }
+
+    #[test]
+    fn a_long_silence_may_end_a_chunk() {
+        let spans = [(SECOND, 2 * SECOND), (3 * SECOND, 4 * SECOND), (6 * SECOND, 7 * SECOND)];
+        let chunks = pack_by(Packer::new(28 * SECOND, 8 * SECOND).apart(SECOND), &spans);
+        assert_eq!(chunks.iter().map(|chunk| chunk.speech.len()).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(pieces(&chunks[1]), [(6 * SECOND - BEFORE, 7 * SECOND + AFTER)]);
     }
 
     /// Numbers without a pattern, the same in each run (Knuth's linear congruential generator).

@@ -46,6 +46,12 @@ impl Planner {
         }
     }
 
+    /// Lets a chunk end at every silence of more samples than this, too.
+    #[must_use]
+    pub fn apart(self, silence: u64) -> Self {
+        Self { packer: self.packer.map(|packer| packer.apart(silence)), ..self }
+    }
+
     fn read_block(&mut self) -> io::Result<()> {
         let block = self.samples.read(self.read, self.read + BLOCK)?;
         self.read += block.len() as u64;

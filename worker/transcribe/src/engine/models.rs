@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use steno_runtime::engine::{EngineError, TranscriberModel};
+use steno_runtime::engine::{EngineError, Prompt, TranscriberModel};
 use steno_shared::catalog::{self, Model, ModelId};
 use steno_shared::store::workers::WorkerModel;
 use tokio::sync::OnceCell;
@@ -26,6 +26,14 @@ pub struct Loaded {
     pub id: ModelId,
     /// What opens states of it.
     pub model: Arc<dyn TranscriberModel>,
+}
+
+impl Loaded {
+    /// Whether all of a prompt reaches the model.
+    #[must_use]
+    pub fn hears_all_of(&self, prompt: &Prompt) -> bool {
+        self.model.hears_all_of(prompt)
+    }
 }
 
 /// Why a model is not to be had.

@@ -31,7 +31,7 @@ pub struct Task {
 }
 
 /// What is asked about a stretch of audio.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
     /// Which language is spoken.
     Language,

@@ -4,9 +4,10 @@ use steno_shared::catalog::{Model, ModelId};
 use steno_shared::job::JobOptions;
 use steno_shared::language::Language;
 use steno_shared::time::Millis;
-use steno_shared::transcript::{Segment, Transcript, Warning, WarningCode};
+use steno_shared::transcript::{ChannelSpeakers, Segment, Transcript, Warning, WarningCode};
 
 use super::journal::ChunkResult;
+use super::language::{self, Opinion};
 
 /// The code for a language that nobody could tell (ISO 639-2).
 const UNDETERMINED: &str = "und";
@@ -18,34 +19,42 @@ pub struct Frame<'a> {
     pub options: &'a JobOptions,
     /// The model used.
     pub model: &'a Model,
-    /// The length of the audio.
+    /// The length of the media.
     pub duration: Millis,
-    /// What is known about the media already.
+    /// How many channels were transcribed.
+    pub channels: usize,
+    /// What is known already.
     pub warnings: Vec<Warning>,
 }
 
-/// The transcript of all chunks, in order of time.
+/// The transcript of all chunks.
 #[must_use]
 pub fn transcript(frame: Frame<'_>, chunks: Vec<ChunkResult>) -> Transcript {
-    let told = chunks.first().map(|chunk| (chunk.language, chunk.language_probability));
     let speech: Millis = chunks.iter().fold(Millis(0), |sum, chunk| sum + chunk.speech);
     let transcribed: Millis = chunks.iter().fold(Millis(0), |sum, chunk| sum + chunk.transcribed);
+    let (language, probability) = language(frame.options, &chunks);
     let (segments, found): (Vec<_>, Vec<_>) =
         chunks.into_iter().map(|chunk| (chunk.segments, chunk.warnings)).unzip();
-    let segments: Vec<Segment> = segments.into_iter().flatten().collect();
-    let given = frame.options.language;
+    let mut segments: Vec<Segment> = segments.into_iter().flatten().collect();
+    let mut found: Vec<Warning> = found.into_iter().flatten().collect();
+    let mut speakers = ChannelSpeakers::default();
+    if frame.channels > 1 {
+        segments.sort_by_key(|segment| (segment.start, segment.channel));
+        found.sort_by_key(|warning| warning.start);
+        if frame.options.diarize {
+            segments.iter_mut().for_each(|segment| speakers.label(segment));
+        }
+    }
+    let about_options = of_options(&frame);
     let mut warnings = frame.warnings;
-    warnings.extend(of_options(frame.options, frame.model));
+    warnings.extend(about_options);
     if segments.is_empty() && speech == Millis(0) {
         warnings.push(Warning::new(WarningCode::NoSpeech, "the audio holds no speech"));
+        // That says it of every stretch.
+        found.retain(|warning| warning.code != WarningCode::NotSpeech);
     }
-    warnings.extend(found.into_iter().flatten());
-    // What is not heard has no language.
-    let (language, probability) = match (given, told) {
-        (Some(language), _) => (Some(language), 1.0),
-        (None, Some((language, probability))) if speech > Millis(0) => (Some(language), probability),
-        _ => (None, 0.0),
-    };
+    warnings.extend(found);
+    let (_, end) = frame.options.media.window(frame.duration);
     let mut transcript = Transcript {
         text: text(&segments, language),
         language: language.map_or(UNDETERMINED, Language::code).to_owned(),
@@ -53,19 +62,40 @@ pub fn transcript(frame: Frame<'_>, chunks: Vec<ChunkResult>) -> Transcript {
         duration: frame.duration,
         model: ModelId::clone(&frame.model.id),
         segments,
-        speakers: Vec::new(),
-        speech_seconds: speech.min(frame.duration),
-        transcribed_seconds: transcribed.min(speech).min(frame.duration),
+        speakers: speakers.labels(),
+        speech_seconds: speech,
+        transcribed_seconds: transcribed,
         warnings,
     };
-    bound(&mut transcript);
+    let heard = frame.options.heard_of(frame.duration).0;
+    let room = Millis(heard * u64::from(transcript.channels()).min(frame.channels as u64).max(1));
+    transcript.speech_seconds = speech.min(room);
+    transcript.transcribed_seconds = transcribed.min(transcript.speech_seconds);
+    bound(&mut transcript, end);
     transcript
 }
 
+/// The language with the most speech, and how sure that is; what is not heard has no language.
+fn language(options: &JobOptions, chunks: &[ChunkResult]) -> (Option<Language>, f64) {
+    if let Some(language) = options.language {
+        return (Some(language), 1.0);
+    }
+    let weigh = |chunk: &ChunkResult| Opinion {
+        language: chunk.language,
+        probability: chunk.language_probability,
+        weight: chunk.speech.0,
+    };
+    let heard: Vec<Opinion> = chunks.iter().filter(|chunk| chunk.speech > Millis(0)).map(weigh).collect();
+    let Some(most) = language::most_spoken(&heard) else { return (None, 0.0) };
+    (Some(most.0), most.1)
+}
+
 /// What of the options could not be done.
-fn of_options(options: &JobOptions, model: &Model) -> Vec<Warning> {
+fn of_options(frame: &Frame<'_>) -> Vec<Warning> {
+    let Frame { options, model, channels, .. } = frame;
     let mut warnings = Vec::new();
-    if options.diarize {
+    // Channels that are apart are the speakers.
+    if options.diarize && *channels == 1 {
         let message = "speakers are not told apart on this server";
         warnings.push(Warning::new(WarningCode::DiarizationUnavailable, message));
     }
@@ -80,15 +110,28 @@ fn of_options(options: &JobOptions, model: &Model) -> Vec<Warning> {
     warnings
 }
 
+/// Between two segments stands a space, unless both are written without spaces.
 fn text(segments: &[Segment], language: Option<Language>) -> String {
-    let between = if language.is_none_or(Language::separates_words) { " " } else { "" };
-    segments.iter().map(|segment| segment.text.as_str()).collect::<Vec<_>>().join(between)
+    let spaced = |segment: &Segment| {
+        let own = segment.language.as_deref().and_then(|code| Language::parse(code).ok()).or(language);
+        own.is_none_or(Language::separates_words)
+    };
+    let mut text = String::new();
+    let mut earlier = None;
+    for segment in segments {
+        if earlier.is_some_and(|earlier| spaced(earlier) || spaced(segment)) {
+            text.push(' ');
+        }
+        text.push_str(&segment.text);
+        earlier = Some(segment);
+    }
+    text
 }
 
-/// Keeps the promises about times. Each step before this one keeps them too, but for the last millisecond of the
-/// file, to which rounding may lead; anything else is a mistake of ours, which shall not cost the caller the text.
-fn bound(transcript: &mut Transcript) {
-    let end = transcript.duration;
+/// Keeps the promises about times. Each step before this one keeps them too, but for the last millisecond of what
+/// was heard, to which rounding may lead; anything else is a mistake of ours, which shall not cost the caller the
+/// text.
+fn bound(transcript: &mut Transcript, end: Millis) {
     for segment in &mut transcript.segments {
         segment.start = segment.start.min(end);
         segment.end = segment.end.min(end);
@@ -156,8 +199,12 @@ mod tests {
     }
 
     fn assembled(options: &JobOptions, chunks: Vec<ChunkResult>) -> Transcript {
+        assembled_of(1, options, chunks)
+    }
+
+    fn assembled_of(channels: usize, options: &JobOptions, chunks: Vec<ChunkResult>) -> Transcript {
         let model = catalog::model("mini").unwrap();
-        transcript(Frame { options, model, duration: Millis(10_000), warnings: Vec::new() }, chunks)
+        transcript(Frame { options, model, duration: Millis(10_000), channels, warnings: Vec::new() }, chunks)
     }
 
     fn codes(transcript: &Transcript) -> Vec<WarningCode> {
@@ -217,5 +264,56 @@ mod tests {
         wrong.words[0].end = Millis(500);
         let chunks = vec![chunk("en", vec![segment("c", 9000, 10_001), wrong], 0, 0)];
         assert_eq!(assembled(&JobOptions::default(), chunks).check(), Ok(()));
+    }
+
+    #[test]
+    fn channels_are_merged_by_time_and_are_speakers() {
+        let of = |channel: u16, segments: Vec<Segment>| {
+            let segments = segments.into_iter().map(|segment| Segment { channel: Some(channel), ..segment });
+            chunk("en", segments.collect(), 8000, 8000)
+        };
+        let mut options = JobOptions { diarize: true, ..JobOptions::default() };
+        let chunks = || {
+            vec![
+                of(1, vec![segment("b", 2000, 3000), segment("d", 6000, 8000)]),
+                of(2, vec![segment("a", 1000, 2500), segment("c", 2000, 4000)]),
+            ]
+        };
+        let merged = assembled_of(2, &options, chunks());
+        assert_eq!((merged.text.as_str(), merged.check()), ("a b c d", Ok(())));
+        let speakers: Vec<_> = merged.segments.iter().map(|segment| segment.speaker.as_deref()).collect();
+        assert_eq!(speakers, [Some("Speaker 1"), Some("Speaker 2"), Some("Speaker 1"), Some("Speaker 2")]);
+        assert_eq!(merged.segments[0].words[0].speaker.as_deref(), Some("Speaker 1"));
+        assert_eq!((merged.speakers.len(), codes(&merged)), (2, vec![]));
+        assert_eq!(merged.speech_seconds, Millis(16_000), "both talk nearly all the time");
+        options.diarize = false;
+        let plain = assembled_of(2, &options, chunks());
+        assert_eq!((plain.speakers.len(), plain.segments[0].speaker.clone()), (0, None));
+    }
+
+    #[test]
+    fn of_several_languages_that_with_the_most_speech_is_named() {
+        let mut spanish = chunk("es", vec![segment("b", 4000, 9000)], 5000, 5000);
+        spanish.language_probability = 0.6;
+        let chunks = vec![chunk("en", vec![segment("a", 0, 2000)], 2000, 2000), spanish];
+        let found = assembled(&JobOptions::default(), chunks);
+        assert_eq!((found.language.as_str(), found.language_probability), ("es", 0.6));
+    }
+
+    #[test]
+    fn a_space_stands_between_segments_unless_both_are_written_without() {
+        let of = |code: &str, text: &str| Segment { language: Some(code.to_owned()), ..segment(text, 0, 1) };
+        let segments = [of("ja", "\u{306F}"), of("ja", "\u{3044}"), of("en", "yes"), of("zh", "\u{662F}")];
+        assert_eq!(text(&segments, None), "\u{306F}\u{3044} yes \u{662F}");
+    }
+
+    #[test]
+    fn a_window_bounds_times_and_coverage() {
+        let mut options = JobOptions::default();
+        options.media.from = Some(Millis(2000));
+        options.media.until = Some(Millis(6000));
+        let found = assembled(&options, vec![chunk("en", vec![segment("a", 2000, 6001)], 5000, 5000)]);
+        assert_eq!((found.duration, found.segments[0].end), (Millis(10_000), Millis(6000)));
+        assert_eq!((found.speech_seconds, found.transcribed_seconds), (Millis(4000), Millis(4000)));
     }
 }

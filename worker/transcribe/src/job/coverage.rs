@@ -42,6 +42,24 @@ pub fn holes(speech: &[Span], segments: &[Segment]) -> Vec<Span> {
     gaps.filter(|gap| speech_within(speech, gap) >= HOLE).map(|gap| tight(speech, &gap)).collect()
 }
 
+/// From the first to the last of some spans.
+#[must_use]
+pub fn whole(spans: &[Span]) -> Vec<Span> {
+    let ends = spans.first().zip(spans.last());
+    ends.map(|(first, last)| Span { start: first.start, end: last.end }).into_iter().collect()
+}
+
+/// What is left of some spans without a stretch.
+#[must_use]
+pub fn without(spans: &[Span], stretch: &Span) -> Vec<Span> {
+    let around = |span: &Span| {
+        let before = Span { start: span.start, end: span.end.min(stretch.start) };
+        let behind = Span { start: span.start.max(stretch.end), end: span.end };
+        [before, behind]
+    };
+    spans.iter().flat_map(around).filter(|span| !span.is_empty()).collect()
+}
+
 /// The part of a gap from its first to its last speech.
 fn tight(speech: &[Span], gap: &Span) -> Span {
     let mut inside = speech.iter().map(|span| span.within(gap)).filter(|span| !span.is_empty());
@@ -88,6 +106,16 @@ mod tests {
         assert_eq!(holes(&speech, &segments(&[(3, 12), (17, 18)])), spans(&[(1, 3), (12, 17), (18, 20)]));
         // One second each is not enough.
         assert_eq!(holes(&speech, &segments(&[(2, 19)])), []);
+    }
+
+    #[test]
+    fn a_stretch_is_taken_out_of_spans() {
+        let speech = spans(&[(1, 5), (10, 20)]);
+        let without = |start: u64, end: u64| without(&speech, &spans(&[(start, end)])[0]);
+        assert_eq!(without(2, 3), spans(&[(1, 2), (3, 5), (10, 20)]));
+        assert_eq!(without(3, 12), spans(&[(1, 3), (12, 20)]));
+        assert_eq!(without(0, 30), []);
+        assert_eq!(without(5, 10), speech);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use steno_shared::transcript::{Segment, Warning};
 use crate::speech::Span;
 
 /// Changes with the meaning of [`ChunkResult`]; others are not reused.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What came of a chunk. Times are media time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,7 +91,15 @@ impl Journal for StoreJournal {
     }
 }
 
-/// The entry for a chunk.
+/// The samples by which a chunk is known: where it begins and ends among those of all channels, which stand in the
+/// file in turn. So chunks are told apart, and in order of time.
+#[must_use]
+pub fn key(chunk: Span, channel: usize, channels: usize) -> Span {
+    let at = |sample: u64| sample * channels as u64 + channel as u64;
+    Span { start: at(chunk.start), end: at(chunk.end) }
+}
+
+/// The entry for a chunk, by its [`key`].
 #[must_use]
 pub fn record(chunk: Span, model: &ModelId, result: &ChunkResult) -> Option<ChunkRecord> {
     let entry = Entry { version: VERSION, model: model.clone(), result: result.clone() };
@@ -128,7 +136,7 @@ mod tests {
         assert_eq!(find(&entries, Span { start: 5, end: 8 }, &model), None);
         assert_eq!(find(&entries, chunk, &ModelId::from("small")), None);
         let older = [ChunkRecord {
-            content: entries[0].content.replace("\"version\":1", "\"version\":0"),
+            content: entries[0].content.replace("\"version\":2", "\"version\":1"),
             ..entries[0].clone()
         }];
         assert_eq!(find(&older, chunk, &model), None);

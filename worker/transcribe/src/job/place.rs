@@ -12,7 +12,8 @@ const PAUSE: Millis = Millis(1500);
 /// A longer segment is split at the ends of its sentences.
 const LONG: Millis = Millis(12_000);
 /// What ends a sentence.
-const STOPS: &[char] = &['.', '!', '?', '\u{2026}', '\u{3002}', '\u{FF01}', '\u{FF1F}', '\u{964}', '\u{61F}'];
+pub(super) const STOPS: &[char] =
+    &['.', '!', '?', '\u{2026}', '\u{3002}', '\u{FF01}', '\u{FF1F}', '\u{964}', '\u{61F}'];
 /// What may stand behind it.
 const CLOSING: &[char] = &['"', '\'', ')', ']', '\u{201D}', '\u{2019}', '\u{300D}', '\u{300F}', '\u{FF09}'];
 
@@ -109,7 +110,7 @@ fn confidence(log_probability: f64, tokens: u32) -> f64 {
 
 /// The word without punctuation at its edges. Signs that are read aloud stay (`$20`, `5%`, `C++`); what is
 /// nothing but punctuation stays as it is.
-fn bare(word: &str) -> &str {
+pub(super) fn bare(word: &str) -> &str {
     let edge = |c: char| {
         !c.is_alphanumeric() && !matches!(c, '$' | '€' | '£' | '¥' | '%' | '°' | '+' | '#' | '&' | '@')
     };

@@ -19,6 +19,14 @@ impl Default for EarshotDetector {
     }
 }
 
+impl EarshotDetector {
+    /// One that has heard nothing yet.
+    #[must_use]
+    pub fn boxed() -> Box<dyn SpeechDetector> {
+        Box::<Self>::default()
+    }
+}
+
 impl fmt::Debug for EarshotDetector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EarshotDetector")

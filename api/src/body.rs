@@ -65,9 +65,9 @@ struct TranscribeForm {
     audio_end_at: Option<u64>,
     /// Each channel is a speaker, transcribed by itself.
     multichannel: Option<bool>,
-    /// Fail, rather than answer with a result that lacks anything.
+    /// Fail with `incomplete`, rather than answer with a result that lacks anything.
     strict: Option<bool>,
-    /// The language may change within the file; each segment then says its own.
+    /// The language may change within the file, unless one is given; each segment says its own.
     multilingual: Option<bool>,
     /// Names, spellings and style, as text that could have been said before.
     prompt: Option<String>,
@@ -75,7 +75,8 @@ struct TranscribeForm {
     keywords: Option<Vec<String>>,
     /// What is written in place of what: find:replacement; at most 100.
     replace: Option<Vec<String>>,
-    /// 0 takes the likeliest words, up to 1 less likely ones too.
+    /// 0 takes the likeliest words, up to 1 less likely ones too, not the same each time. From 0.5 on the model
+    /// hears no prompt and no keywords.
     temperature: Option<f32>,
 }
 
@@ -107,9 +108,9 @@ struct JobForm {
     audio_end_at: Option<u64>,
     /// Each channel is a speaker, transcribed by itself.
     multichannel: Option<bool>,
-    /// Fail, rather than answer with a result that lacks anything.
+    /// Fail with `incomplete`, rather than answer with a result that lacks anything.
     strict: Option<bool>,
-    /// The language may change within the file; each segment then says its own.
+    /// The language may change within the file, unless one is given; each segment says its own.
     multilingual: Option<bool>,
     /// Names, spellings and style, as text that could have been said before.
     prompt: Option<String>,
@@ -117,7 +118,8 @@ struct JobForm {
     keywords: Option<Vec<String>>,
     /// What is written in place of what: find:replacement; at most 100.
     replace: Option<Vec<String>>,
-    /// 0 takes the likeliest words, up to 1 less likely ones too.
+    /// 0 takes the likeliest words, up to 1 less likely ones too, not the same each time. From 0.5 on the model
+    /// hears no prompt and no keywords.
     temperature: Option<f32>,
 }
 
@@ -146,9 +148,9 @@ struct JobRequest {
     audio_end_at: Option<u64>,
     /// Each channel is a speaker, transcribed by itself.
     multichannel: Option<bool>,
-    /// Fail, rather than answer with a result that lacks anything.
+    /// Fail with `incomplete`, rather than answer with a result that lacks anything.
     strict: Option<bool>,
-    /// The language may change within the file; each segment then says its own.
+    /// The language may change within the file, unless one is given; each segment says its own.
     multilingual: Option<bool>,
     /// Names, spellings and style, as text that could have been said before.
     prompt: Option<String>,
@@ -156,7 +158,8 @@ struct JobRequest {
     keywords: Option<Vec<String>>,
     /// What is written in place of what: find:replacement; at most 100.
     replace: Option<Vec<String>>,
-    /// 0 takes the likeliest words, up to 1 less likely ones too.
+    /// 0 takes the likeliest words, up to 1 less likely ones too, not the same each time. From 0.5 on the model
+    /// hears no prompt and no keywords.
     temperature: Option<f32>,
 }
 

@@ -125,9 +125,10 @@ fn progress(job: &Job, open: &Stage, stages: &[Stage]) -> ProgressDocument {
     let of = |kind: StageKind| stages.iter().find(|stage| stage.kind == kind);
     let intake = of(StageKind::Intake).map(|stage| stage.progress).unwrap_or_default();
     let done = of(StageKind::Transcribe).map(|stage| stage.progress.done).unwrap_or_default();
-    let total = job.duration.or(intake.total);
-    // The length is known when all of it is decoded.
-    let decoded = job.duration.unwrap_or(intake.done);
+    // The length is known when all of it is decoded; of it, what is asked for is heard.
+    let heard = job.duration.map(|duration| job.options.heard_of(duration));
+    let total = heard.or(intake.total);
+    let decoded = heard.unwrap_or(intake.done);
     ProgressDocument {
         stage: open.kind.to_string(),
         attempts: open.attempts,

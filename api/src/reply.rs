@@ -19,7 +19,8 @@ use crate::options::Format;
 pub(crate) struct TranscriptDocument {
     /// The texts of the segments, joined.
     text: String,
-    /// The language spoken, as ISO 639 code; `und` if nothing was said and none was given.
+    /// The language spoken, as ISO 639 code: of several that with the most speech; `und` if nothing was said and
+    /// none was given.
     language: String,
     /// How sure the detection was, 0 to 1; 1 if the language was given.
     language_probability: f64,
@@ -31,7 +32,7 @@ pub(crate) struct TranscriptDocument {
     segments: Vec<SegmentDocument>,
     /// The speakers' labels, in order of first speech; empty without diarization.
     speakers: Vec<String>,
-    /// Seconds of the audio that hold speech.
+    /// Seconds of the audio that hold speech; with `multichannel`, of all channels together.
     speech_seconds: f64,
     /// Seconds of that speech that the segments cover.
     transcribed_seconds: f64,
@@ -66,6 +67,12 @@ pub(crate) struct SegmentDocument {
     /// The speaker's label; absent without diarization.
     #[oai(skip_serializing_if_is_none)]
     speaker: Option<String>,
+    /// The channel it was said in, from 1; there with `multichannel`.
+    #[oai(skip_serializing_if_is_none)]
+    channel: Option<u16>,
+    /// The language it was said in, as ISO 639 code; there with `multilingual`.
+    #[oai(skip_serializing_if_is_none)]
+    language: Option<String>,
     /// exp(mean token log-probability), 0 to 1, uncalibrated.
     confidence: f64,
     /// The words of the segment.
@@ -132,6 +139,8 @@ impl From<transcript::Segment> for SegmentDocument {
             end: segment.end.as_seconds(),
             text: segment.text,
             speaker: segment.speaker,
+            channel: segment.channel,
+            language: segment.language,
             confidence: rounded(segment.confidence),
             words: segment.words.into_iter().map(Into::into).collect(),
         }

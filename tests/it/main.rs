@@ -15,6 +15,7 @@ mod door;
 mod edge;
 mod faults;
 mod fetch;
+mod fidelity;
 mod guessing;
 mod idempotency;
 mod job_api;

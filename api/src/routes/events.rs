@@ -14,7 +14,7 @@ use poem_openapi::{ApiResponse, OpenApi};
 use steno_shared::id::JobId;
 use steno_shared::job::{Job, StageKind};
 use steno_shared::time::Millis;
-use steno_shared::transcript::Segment;
+use steno_shared::transcript::{ChannelSpeakers, Segment};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -63,6 +63,8 @@ impl Routes {
             sent: last.and_then(|id| id.parse().ok()).unwrap_or(0),
             seen: 0,
             after: None,
+            early: Vec::new(),
+            speakers: ChannelSpeakers::default(),
             shown: None,
             looked: None,
             said: Instant::now(),
@@ -87,10 +89,14 @@ struct Follower {
     changes: watch::Receiver<u64>,
     /// Segments that the client has.
     sent: usize,
-    /// Segments in the chunks up to `after`.
+    /// Segments of the chunks up to `after` that are final.
     seen: usize,
     /// The first sample of the last chunk that was read.
     after: Option<u64>,
+    /// Segments of these chunks before which one of another channel may come.
+    early: Vec<Segment>,
+    /// The labels of the channels.
+    speakers: ChannelSpeakers,
     shown: Option<JobDocument>,
     looked: Option<Instant>,
     /// When something was last sent.
@@ -184,19 +190,28 @@ impl Follower {
         let stages = self.app.store.stages(job.id).await?;
         let transcribe = stages.iter().find(|stage| stage.kind == StageKind::Transcribe);
         let done = transcribe.map(|stage| stage.progress.done).unwrap_or_default();
-        let mut fresh = Vec::new();
-        // Chunks end in any order; up to `done` all are there.
+        // Chunks end in any order; all that begin before `done` are there. They are known by the samples of all
+        // channels, which stand in turn, from the first that was heard on.
+        let channels = u64::from(job.channels.max(1));
         for chunk in self.app.store.chunks_after(job.id, self.after).await? {
-            if Millis::of_samples(chunk.end) > done {
+            if Millis::of_samples(chunk.start / channels) >= done {
                 break;
             }
             self.after = Some(chunk.start);
-            for segment in chunk.segments() {
-                if self.seen >= self.sent {
-                    fresh.push(segment);
-                }
-                self.seen += 1;
+            self.early.extend(chunk.segments());
+        }
+        let (origin, _) = job.options.media.window(job.duration.unwrap_or_default());
+        let mut fresh = Vec::new();
+        self.early.sort_by_key(|segment| (segment.start, segment.channel));
+        let settled = self.early.partition_point(|segment| segment.start < origin + done);
+        for mut segment in self.early.drain(..settled) {
+            if job.options.diarize {
+                self.speakers.label(&mut segment);
             }
+            if self.seen >= self.sent {
+                fresh.push(segment);
+            }
+            self.seen += 1;
         }
         Ok(fresh)
     }

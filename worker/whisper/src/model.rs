@@ -13,7 +13,7 @@ use steno_shared::language::Language;
 use steno_shared::time::{Millis, SAMPLE_RATE};
 
 use crate::clock::Clock;
-use crate::raw::{Code, Context, Request, State};
+use crate::raw::{Code, Context, Request, State, TokenId};
 use crate::tokens::{self, Chunk};
 
 /// The longest chunk: what the encoder sees at once.
@@ -71,13 +71,39 @@ impl TranscriberModel for WhisperModel {
     }
 
     fn hears_all_of(&self, prompt: &Prompt) -> bool {
-        self.context.tokenize(&text_of(prompt)).len() <= self.context.vocabulary.prompt_positions()
+        tokens_of(prompt, &self.context).len() <= self.context.vocabulary.prompt_positions()
     }
 }
 
-/// A prompt as C takes it, with the space before it that the text of Whisper's models begins with.
-fn text_of(prompt: &Prompt) -> CString {
-    CString::new(format!(" {}", prompt.text().trim().replace('\0', ""))).unwrap_or_default()
+/// Text is tokenized this many bytes at a time: whisper.cpp has it matched by `std::regex`, which recurs once for
+/// each byte of a word.
+const PIECE: usize = 200;
+
+/// The tokens of a prompt. Each word has the space before it that Whisper's models write.
+fn tokens_of(prompt: &Prompt, context: &Context) -> Vec<TokenId> {
+    let pieces = pieces(prompt.text()).into_iter().filter_map(|piece| CString::new(piece).ok());
+    pieces.flat_map(|piece| context.tokenize(&piece)).collect()
+}
+
+/// A text in pieces that end at spaces, but for words that are longer than a piece.
+fn pieces(text: &str) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut piece = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c == '\0').filter(|word| !word.is_empty()) {
+        let mut rest = word;
+        let mut space = " ";
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(rest.floor_char_boundary(PIECE));
+            if piece.len() + space.len() + part.len() > PIECE && !piece.is_empty() {
+                pieces.push(std::mem::take(&mut piece));
+            }
+            piece.push_str(space);
+            piece.push_str(part);
+            (rest, space) = (after, "");
+        }
+    }
+    pieces.push(piece);
+    pieces
 }
 
 /// One decoding state.
@@ -156,7 +182,7 @@ impl Transcriber for WhisperState {
         let length = Millis::of_samples(samples.len() as u64);
         let samples = padded(samples)?;
         let language = CString::new(self.told(options.language).whisper_code()).unwrap_or_default();
-        let prompt = options.prompt.as_ref().map(|prompt| self.context.tokenize(&text_of(prompt)));
+        let prompt = options.prompt.as_ref().map(|prompt| tokens_of(prompt, &self.context));
         let temperature = match options.decoding {
             Decoding::Likeliest => 0.0,
             Decoding::Sampled(temperature) => temperature.as_f32(),
@@ -208,4 +234,21 @@ fn failed(code: Code, stop: &AtomicBool) -> EngineError {
         return EngineError::Stopped;
     }
     EngineError::Failed(format!("whisper.cpp returned {}", code.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_are_cut_between_words_where_there_are_some() {
+        assert_eq!(pieces("Dear\nall, \0 hello"), [" Dear all, hello"]);
+        assert_eq!(pieces(" "), [""]);
+        let words = "word ".repeat(100);
+        assert_eq!(pieces(&words).concat(), words.replace("word ", " word"));
+        let unspaced = "\u{4ECA}".repeat(1000);
+        let cut = pieces(&unspaced);
+        assert_eq!(cut.concat(), format!(" {unspaced}"));
+        assert!(cut.iter().chain(&pieces(&words)).all(|piece| piece.len() <= PIECE + 1), "{cut:?}");
+    }
 }

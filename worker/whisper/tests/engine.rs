@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
@@ -182,9 +183,15 @@ fn a_prompt_reaches_the_model_and_leaves_nothing_behind() {
         let words = chunk.segments.iter().flat_map(|segment| &segment.words);
         words.map(|word| word.log_probability).sum::<f64>()
     };
-    let long = "x".repeat(1000);
-    let prompts =
-        [&long, "The committee meets again on Thursday afternoon.", "Hello\0 world", "\u{1F600} ¿Qué?", " "];
+    let (long, unspaced) = ("x".repeat(1000), "\u{4ECA}".repeat(1000));
+    let prompts = [
+        long.as_str(),
+        &unspaced,
+        "The committee meets again on Thursday afternoon.",
+        "Hello\0 world",
+        "\u{1F600} ¿Qué?",
+        " ",
+    ];
     for prompt in prompts {
         let options = ChunkOptions { prompt: Some(Prompt::of(prompt)), ..english() };
         let prompted = state.transcribe(&clip, &options, &stop).unwrap();
@@ -211,14 +218,14 @@ fn the_warmer_the_freer() {
     let clip = decode(&some_clips(2)[1].path());
     let stop = StopFlag::default();
     let mut state = state();
-    let texts = |state: &mut Box<dyn Transcriber>, decoding: Decoding| -> Vec<String> {
+    let mut texts = |decoding: Decoding| {
         let options = ChunkOptions { decoding, ..english() };
-        (0..6).map(|_| text(&state.transcribe(&clip, &options, &stop).unwrap())).collect()
+        let texts = (0..6).map(|_| text(&state.transcribe(&clip, &options, &stop).unwrap()));
+        texts.collect::<HashSet<String>>().len()
     };
-    let likeliest = texts(&mut state, Decoding::Likeliest);
-    assert!(likeliest.iter().all(|text| *text == likeliest[0]), "{likeliest:?}");
-    let free = texts(&mut state, sampled(1.0));
-    assert!(free.iter().any(|text| *text != free[0]), "{free:?}");
+    // The beam search draws too, but rarely another way.
+    let (likeliest, free) = (texts(Decoding::Likeliest), texts(sampled(1.0)));
+    assert!(free >= 3 && free > likeliest, "{free} and {likeliest} different texts of 6");
 }
 
 #[test]

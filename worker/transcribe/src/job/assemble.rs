@@ -53,7 +53,7 @@ pub fn transcript(frame: Frame<'_>, chunks: Vec<ChunkResult>) -> Transcript {
         // That says it of every stretch.
         found.retain(|warning| warning.code != WarningCode::NotSpeech);
     }
-    warnings.extend(found);
+    warnings.extend(joined(found, &segments));
     let (_, end) = frame.options.media.window(frame.duration);
     let mut transcript = Transcript {
         text: text(&segments, language),
@@ -88,6 +88,26 @@ fn language(options: &JobOptions, chunks: &[ChunkResult]) -> (Option<Language>, 
     let heard: Vec<Opinion> = chunks.iter().filter(|chunk| chunk.speech > Millis(0)).map(weigh).collect();
     let Some(most) = language::most_spoken(&heard) else { return (None, 0.0) };
     (Some(most.0), most.1)
+}
+
+/// The same of several stretches, with no text between them, is said once.
+fn joined(warnings: Vec<Warning>, segments: &[Segment]) -> Vec<Warning> {
+    let mut joined: Vec<Warning> = Vec::new();
+    for warning in warnings {
+        let text_from = |at: Option<Millis>| segments.partition_point(|segment| Some(segment.start) < at);
+        match joined.last_mut() {
+            Some(last)
+                if last.code == warning.code
+                    && last.message == warning.message
+                    && last.end <= warning.start
+                    && text_from(last.end) == text_from(warning.start) =>
+            {
+                last.end = warning.end;
+            }
+            _ => joined.push(warning),
+        }
+    }
+    joined
 }
 
 /// What of the options could not be done.
@@ -315,5 +335,29 @@ mod tests {
         let found = assembled(&options, vec![chunk("en", vec![segment("a", 2000, 6001)], 5000, 5000)]);
         assert_eq!((found.duration, found.segments[0].end), (Millis(10_000), Millis(6000)));
         assert_eq!((found.speech_seconds, found.transcribed_seconds), (Millis(4000), Millis(4000)));
+    }
+
+    #[test]
+    fn what_is_said_of_one_stretch_after_the_other_is_said_once() {
+        let about = |code, start, end| Warning::about(code, Millis(start), Millis(end), "x");
+        let (lost, cut) = (WarningCode::Untranscribed, WarningCode::Repetition);
+        let mut silent = chunk("en", vec![segment("a", 4000, 5000)], 9000, 1000);
+        silent.warnings = vec![
+            about(lost, 0, 1000),
+            about(lost, 1200, 3000),
+            about(cut, 3000, 4000),
+            about(lost, 5000, 6000),
+            about(lost, 7000, 9000),
+        ];
+        let found = assembled(&JobOptions::default(), vec![silent]);
+        let spans: Vec<_> = found
+            .warnings
+            .iter()
+            .map(|warning| (warning.code, warning.start.unwrap().0, warning.end.unwrap().0))
+            .collect();
+        assert_eq!(spans, [(lost, 0, 3000), (cut, 3000, 4000), (lost, 5000, 9000)]);
+        let mut apart = chunk("en", vec![segment("a", 1000, 2000)], 9000, 1000);
+        apart.warnings = vec![about(lost, 0, 1000), about(lost, 2000, 3000)];
+        assert_eq!(assembled(&JobOptions::default(), vec![apart]).warnings.len(), 2);
     }
 }

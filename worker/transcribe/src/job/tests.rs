@@ -370,7 +370,11 @@ async fn a_sentence_for_chunk_after_chunk_is_cut_and_kept_that_way() {
     let journal = Memory::default();
     let transcript = done(&script, options.clone(), from_ref(&file), &journal).await;
     assert_eq!(transcript.text, "Thanks. Thanks.");
-    assert_eq!(codes(&transcript), [WarningCode::Repetition; 3]);
+    assert_eq!(codes(&transcript), [WarningCode::Repetition]);
+    let about = &transcript.warnings[0];
+    assert!(about.end.unwrap().since(about.start.unwrap()) > Millis(9000), "three clips: {about:?}");
+    let told = journal.entries().await.into_iter().filter(|record| !record.segments().is_empty()).count();
+    assert_eq!(told, 2, "who follows the job is not told of what was cut");
     let asked = script.asked().len();
     let again = done(&script, options, from_ref(&file), &journal).await;
     assert_eq!((again, script.asked().len()), (transcript, asked));

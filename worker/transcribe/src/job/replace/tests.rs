@@ -122,3 +122,46 @@ fn without_replacements_nothing_is_touched() {
     assert_eq!(Replacements::of(&[]).apply(segments.clone()), segments);
     assert_eq!(replacements(&[("other", "x")]).apply(segments.clone()), segments);
 }
+
+/// Numbers without a pattern, the same in each run (Knuth's linear congruential generator).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+#[test]
+fn whatever_is_replaced_words_and_text_stay_one() {
+    const WORDS: [&str; 12] = [
+        "um",
+        "Um,",
+        "the",
+        "art",
+        "well-known",
+        "don't",
+        "so.",
+        "\u{BF}Qu\u{E9}?",
+        "\u{306F}\u{3044}",
+        "C++",
+        "(no)",
+        "...",
+    ];
+    let mut numbers = Numbers(1);
+    for _ in 0..3000 {
+        let text = |numbers: &mut Numbers, most: usize| -> String {
+            let count = 1 + numbers.below(most);
+            (0..count).map(|_| WORDS[numbers.below(WORDS.len())]).collect::<Vec<_>>().join(" ")
+        };
+        let pairs: Vec<(String, String)> = (0..1 + numbers.below(3))
+            .map(|_| {
+                let with = if numbers.below(3) == 0 { String::new() } else { text(&mut numbers, 3) };
+                (text(&mut numbers, 2), with)
+            })
+            .collect();
+        let pairs: Vec<_> = pairs.iter().map(|(find, with)| (find.as_str(), with.as_str())).collect();
+        replaced(&text(&mut numbers, 8), &pairs);
+    }
+}

@@ -7,6 +7,7 @@ use poem_openapi::registry::{
 };
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
+use serde::Serialize;
 use steno_shared::job::Job;
 use steno_shared::transcript::{self, CueStyle, SpeakerLabels, Transcript};
 
@@ -14,7 +15,7 @@ use crate::allowance::Allowance;
 use crate::options::Format;
 
 /// A transcript.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Clone, Object, Serialize)]
 #[oai(rename = "Transcript")]
 pub(crate) struct TranscriptDocument {
     /// The texts of the segments, joined.
@@ -40,22 +41,24 @@ pub(crate) struct TranscriptDocument {
     warnings: Vec<WarningDocument>,
     /// What it cost.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageDocument>,
 }
 
 /// What a transcription cost.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Clone, Object, Serialize)]
 #[oai(rename = "TranscriptUsage")]
 pub(crate) struct UsageDocument {
     /// One for each minute of audio, rounded up.
     credits_used: u64,
     /// Credits of the account, or minutes of its month, that are left; absent without a limit.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     credits_remaining: Option<u64>,
 }
 
 /// A stretch of speech.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Clone, Object, Serialize)]
 #[oai(rename = "Segment")]
 pub(crate) struct SegmentDocument {
     /// Seconds.
@@ -66,6 +69,7 @@ pub(crate) struct SegmentDocument {
     text: String,
     /// The speaker's label; absent without diarization.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     speaker: Option<String>,
     /// The channel it was said in, from 1; there with `multichannel`.
     #[oai(skip_serializing_if_is_none)]
@@ -80,7 +84,7 @@ pub(crate) struct SegmentDocument {
 }
 
 /// A word.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Clone, Object, Serialize)]
 #[oai(rename = "Word")]
 pub(crate) struct WordDocument {
     /// Without punctuation at its edges.
@@ -95,11 +99,12 @@ pub(crate) struct WordDocument {
     confidence: f64,
     /// The speaker's label; absent without diarization.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     speaker: Option<String>,
 }
 
 /// Something to know about a result.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Clone, Object, Serialize)]
 #[oai(rename = "Warning")]
 pub(crate) struct WarningDocument {
     /// For programs, such as `no_speech`.
@@ -108,9 +113,11 @@ pub(crate) struct WarningDocument {
     message: String,
     /// Where it begins, in seconds, if it is about a part.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<f64>,
     /// Where it ends, in seconds.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<f64>,
 }
 
@@ -172,6 +179,14 @@ impl From<transcript::Warning> for WarningDocument {
     }
 }
 
+impl TranscriptDocument {
+    /// As JSON, without the tree of values that `to_json_string` builds: ten hours of dense speech have ten megabytes
+    /// of words, and that tree takes ten times as much.
+    fn written(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| self.to_json_string())
+    }
+}
+
 /// Three decimals are more than a confidence means.
 fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
@@ -195,7 +210,7 @@ impl Shape {
                     credits_used,
                     credits_remaining: allowance.credits_remaining,
                 });
-                TranscriptDocument { usage, ..TranscriptDocument::from(transcript) }.to_json_string()
+                TranscriptDocument { usage, ..TranscriptDocument::from(transcript) }.written()
             }
             Format::Text => transcript::text(&transcript, self.labels),
             Format::Srt => transcript::srt(&transcript, self.labels, self.style),
@@ -309,7 +324,46 @@ fn transcript_schema() -> MetaSchemaRef {
 
 #[cfg(test)]
 mod tests {
+    use steno_shared::time::Millis;
+
     use super::*;
+
+    #[test]
+    fn the_json_written_at_once_is_that_of_the_documents() {
+        let segment = |speaker: Option<&str>| SegmentDocument {
+            start: 0.0,
+            end: 1.5,
+            text: "\"Hola\"\n\u{1F600}".to_owned(),
+            speaker: speaker.map(str::to_owned),
+            confidence: 0.1,
+            words: vec![WordDocument {
+                word: "Hola".to_owned(),
+                punctuated_word: "Hola,".to_owned(),
+                start: 0.001,
+                end: 36_000.123,
+                confidence: 1.0,
+                speaker: speaker.map(str::to_owned),
+            }],
+        };
+        let warning =
+            transcript::Warning::about(transcript::WarningCode::Untranscribed, Millis(1), Millis(2500), "x");
+        let document = TranscriptDocument {
+            text: "Hola".to_owned(),
+            language: "es".to_owned(),
+            language_probability: 0.5,
+            duration: 2.0,
+            model: "mini".to_owned(),
+            segments: vec![segment(None), segment(Some("Speaker 1"))],
+            speakers: vec!["Speaker 1".to_owned()],
+            speech_seconds: 1.0,
+            transcribed_seconds: 1.0,
+            warnings: vec![warning.into()],
+            usage: Some(UsageDocument { credits_used: 1, credits_remaining: None }),
+        };
+        assert_eq!(document.written(), document.to_json_string());
+        let bare = TranscriptDocument { usage: None, segments: Vec::new(), ..document };
+        assert_eq!(bare.written(), bare.to_json_string());
+    }
 
     #[test]
     fn downloads_are_named_after_the_upload() {

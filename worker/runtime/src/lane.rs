@@ -20,7 +20,7 @@ use tracing::Instrument;
 
 use crate::attempt;
 use crate::poll::Wake;
-use crate::stage::{Resources, StageRunner, model_ids};
+use crate::stage::{Resources, StageRunner};
 
 /// The slow poll behind the tokens.
 const POLL: Duration = Duration::from_secs(2);
@@ -135,7 +135,7 @@ impl Lane {
         if self.stop.is_cancelled() {
             return None;
         }
-        let models = self.runner.models().map(|models| model_ids(&models));
+        let models = self.runner.claims();
         let options = &self.options;
         let claimed =
             self.resources.store.claim(options.lane, &self.id, options.lease, models.as_deref()).await;

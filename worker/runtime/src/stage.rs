@@ -78,15 +78,16 @@ pub trait StageRunner: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// The models whose stages are claimed just now: all of them, unless stages for some would only wait here.
+    fn claims(&self) -> Option<Vec<ModelId>> {
+        let ids = |models: Vec<WorkerModel>| models.into_iter().map(|model| model.id).collect();
+        self.models().map(ids)
+    }
+
     /// What this worker computes on.
     fn device(&self) -> Device {
         Device::default()
     }
-}
-
-/// The ids of a runner's models.
-pub(crate) fn model_ids(models: &[WorkerModel]) -> Vec<ModelId> {
-    models.iter().map(|model| model.id.clone()).collect()
 }
 
 /// Progress in media time, written by the runner and read by the lane's beats.

@@ -12,6 +12,7 @@ pub mod chunk;
 pub mod engine;
 pub mod job;
 mod loader;
+mod memory;
 pub mod runner;
 pub mod samples;
 pub mod settings;

@@ -17,4 +17,8 @@ impl ModelLoader for WhisperLoader {
     fn load(&self, path: &Path, entry: &Model) -> Result<Arc<dyn TranscriberModel>, EngineError> {
         Ok(Arc::new(WhisperModel::load(path, entry)?))
     }
+
+    fn unloaded(&self) {
+        steno_whisper::memory::give_back();
+    }
 }

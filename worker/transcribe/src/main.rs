@@ -34,7 +34,8 @@ fn start(settings: &Settings) -> anyhow::Result<Arc<dyn StageRunner>> {
     let device = steno_whisper::device();
     let gpu = device.gpu_name.is_some();
     let threads = settings.threads(gpu);
-    let models = Arc::new(Models::new(folder, Arc::new(WhisperLoader)));
+    let limits = settings.model_limits(&device);
+    let models = Arc::new(Models::new(folder, Arc::new(WhisperLoader)).within(limits));
     let installed: Vec<ModelId> = models.list().into_iter().map(|model| model.id).collect();
     if let Some(default) = catalog::default_model(&installed, gpu) {
         let models = Arc::clone(&models);
@@ -45,6 +46,13 @@ fn start(settings: &Settings) -> anyhow::Result<Arc<dyn StageRunner>> {
         });
     }
     let engine = Engine::start(threads).context("cannot start the engine's threads")?;
-    tracing::info!(threads, gpu = device.gpu_name.as_deref(), models = installed.len(), "engine is ready");
+    let memory_mb = limits.memory >> 20;
+    tracing::info!(
+        threads,
+        gpu = device.gpu_name.as_deref(),
+        models = installed.len(),
+        memory_mb,
+        "engine is ready"
+    );
     Ok(Arc::new(Transcription::new(engine, models, device)))
 }

@@ -6,14 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use steno_runtime::engine::EngineError;
-use steno_runtime::{Outcome, StageRunner, Work};
-use steno_shared::catalog;
+use steno_runtime::{Outcome, Resources, StageRunner, Work};
+use steno_shared::catalog::{self, ModelId};
 use steno_shared::error::FailureCode;
 use steno_shared::job::{Job, Setback};
 use steno_shared::object::{ObjectError, ObjectKey};
 use steno_shared::store::workers::{Device, WorkerModel};
 use steno_shared::time::Millis;
 use steno_shared::transcript::{Transcript, Warning};
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, LoadError, Models};
 use crate::job::journal::StoreJournal;
@@ -48,8 +49,9 @@ impl Transcription {
         complete(job, &job.warnings)?;
         let entry = catalog::model(job.options.model.as_str());
         let model = self.models.get(&job.options.model).await;
-        let (Some(entry), model) = (entry, model.map_err(|error| no_model(&error))?) else {
-            return Err(no_model(&LoadError::NotInstalled(job.options.model.clone())));
+        let (Some(entry), model) = (entry, model.map_err(|error| no_model(&job.options.model, &error))?)
+        else {
+            return Err(no_model(&job.options.model, &LoadError::NotInstalled(job.options.model.clone())));
         };
         let key = job.samples.ok_or_else(|| broken("the job has no samples", &"none were stored"))?;
         let object = resources.objects.local(&key).await.map_err(|error| of_objects(&error))?;
@@ -94,8 +96,19 @@ impl StageRunner for Transcription {
         LIMIT + audio.saturating_mul(LIMIT_PER_AUDIO)
     }
 
+    async fn beside(&self, _: Resources, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.models.unload_idle() => stop.cancelled().await,
+        }
+    }
+
     fn models(&self) -> Option<Vec<WorkerModel>> {
         Some(self.models.list())
+    }
+
+    fn claims(&self) -> Option<Vec<ModelId>> {
+        Some(self.models.at_hand())
     }
 
     fn device(&self) -> Device {
@@ -132,12 +145,21 @@ fn of_objects(error: &ObjectError) -> Setback {
     }
 }
 
-fn no_model(error: &LoadError) -> Setback {
+fn no_model(id: &ModelId, error: &LoadError) -> Setback {
     match error {
-        LoadError::NotInstalled(id) => {
+        LoadError::NotInstalled(_) => {
             Setback::give_up(FailureCode::ModelNotInstalled, format!("the model {id} is not installed"))
         }
-        LoadError::Engine(error) => broken("loading the model", error),
+        // Another worker may have some; here it is tried again.
+        LoadError::NoRoom(_) => {
+            tracing::warn!(model = %id, "{error}");
+            Setback::HandBack
+        }
+        LoadError::Engine(failure) => {
+            tracing::error!(model = %id, error = %failure, "loading the model failed");
+            let message = format!("the model {id} cannot be loaded on this server; its file may be damaged");
+            Setback::retry(FailureCode::Internal, message)
+        }
     }
 }
 

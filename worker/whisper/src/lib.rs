@@ -7,9 +7,11 @@
 pub mod bundled;
 mod clock;
 mod device;
+mod file;
 #[cfg(test)]
 mod leaks;
 mod log;
+pub mod memory;
 mod model;
 mod raw;
 mod tokens;

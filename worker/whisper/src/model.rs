@@ -13,6 +13,7 @@ use steno_shared::language::Language;
 use steno_shared::time::{Millis, SAMPLE_RATE};
 
 use crate::clock::Clock;
+use crate::file;
 use crate::raw::{Code, Context, Request, State, TokenId};
 use crate::tokens::{self, Chunk};
 
@@ -41,8 +42,11 @@ impl WhisperModel {
     /// Loads the file of a catalogue entry: seconds for a large one.
     ///
     /// # Errors
-    /// [`EngineError::Load`] if whisper.cpp cannot read it or memory runs out; the log says more at debug level.
+    /// [`EngineError::Load`] if the file is damaged, whisper.cpp cannot read it or memory runs out; the log says more
+    /// at debug level.
     pub fn load(path: &Path, entry: &Model) -> Result<Self, EngineError> {
+        file::check(path)
+            .map_err(|damage| EngineError::Load(format!("{} is damaged: {damage}", entry.file())))?;
         let context = Context::load(path, &entry.word_times.heads)
             .ok_or_else(|| EngineError::Load(format!("whisper.cpp cannot read {}", entry.file())))?;
         let known = Language::all()

@@ -1,21 +1,19 @@
-//! The engine's threads. Each has a decoding state of its own for each model that it was lately asked for.
+//! The engine's threads. For each task they take a decoding state of its model, which goes with the model when that
+//! is unloaded.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use steno_runtime::engine::{ChunkOptions, ChunkText, EngineError, StopFlag, Transcriber};
-use steno_shared::catalog::ModelId;
+use steno_runtime::engine::{ChunkOptions, ChunkText, EngineError, StopFlag};
 use steno_shared::language::Language;
+use steno_shared::time::Millis;
 use tokio::sync::oneshot;
 
-use super::models::Loaded;
+use super::loaded::Loaded;
 use super::schedule::{Schedule, Ticket};
 use crate::chunk::Piece;
 use crate::samples::Samples;
-
-/// A thread keeps the states of this many models.
-const STATES: usize = 2;
 
 /// What a thread is asked to do with a stretch of audio.
 #[derive(Debug, Clone)]
@@ -177,59 +175,43 @@ impl Drop for Seat {
     }
 }
 
-/// The states of a thread, the one used last at the end.
-type States = Vec<(ModelId, Box<dyn Transcriber>)>;
-
 fn run(shared: &Shared) {
-    let mut states = States::new();
     while let Some(Waiting { task, stop, reply }) = shared.next() {
         if stop.load(Ordering::Relaxed) {
             continue;
         }
-        let answer = catch_unwind(AssertUnwindSafe(|| answer(&mut states, &task, &stop)));
+        tracing::debug!(
+            audio.start_ms = task.pieces.first().map(|piece| Millis::of_samples(piece.start).0),
+            audio.length_ms = Millis::of_samples(task.pieces.iter().map(Piece::len).sum()).0,
+            work = match task.work {
+                Work::Language => "language",
+                Work::Text(_) => "text",
+            },
+            "task begun"
+        );
+        let answer = catch_unwind(AssertUnwindSafe(|| answer(&task, &stop)));
         let answer = answer.unwrap_or_else(|_| {
-            // What the panic left behind is not to be trusted.
-            states.clear();
-            tracing::error!("an engine thread panicked; its states are opened anew");
+            tracing::error!("an engine thread panicked; its state is opened anew");
             Err(EngineError::Failed("it panicked".into()))
         });
-        if matches!(answer, Err(EngineError::Failed(_))) {
-            // The engine may have given it up, as whisper.cpp does when memory runs out: it was used last.
-            states.pop();
-        }
         // Nobody may be waiting any more.
         let _ = reply.send(answer);
     }
 }
 
-fn answer(states: &mut States, task: &Task, stop: &StopFlag) -> Result<Answer, EngineError> {
+fn answer(task: &Task, stop: &StopFlag) -> Result<Answer, EngineError> {
     let unreadable = |error: std::io::Error| EngineError::Failed(format!("cannot read the samples: {error}"));
     let samples = task.samples.join(&task.pieces).map_err(unreadable)?;
-    let state = state_for(states, &task.model)?;
-    match &task.work {
+    let mut state = task.model.state()?;
+    let answer = match &task.work {
         Work::Language => {
             state.detect_language(&samples, stop).map(|(language, likely)| Answer::Language(language, likely))
         }
         Work::Text(options) => state.transcribe(&samples, options, stop).map(Answer::Text),
-    }
-}
-
-/// The thread's state for a model, opened if need be.
-fn state_for<'a>(
-    states: &'a mut States,
-    model: &Loaded,
-) -> Result<&'a mut Box<dyn Transcriber>, EngineError> {
-    let known = states.iter().position(|(id, _)| *id == model.id);
-    let state = match known {
-        Some(at) => states.remove(at),
-        None => {
-            if states.len() == STATES {
-                states.remove(0);
-            }
-            (model.id.clone(), model.model.open()?)
-        }
     };
-    states.push(state);
-    let last = states.last_mut().map(|(_, state)| state);
-    last.ok_or_else(|| EngineError::Failed("a state was lost".into()))
+    // The engine may have given up one that failed, as whisper.cpp does when memory runs out.
+    if !matches!(answer, Err(EngineError::Failed(_))) {
+        task.model.give_back(state);
+    }
+    answer
 }

@@ -7,7 +7,8 @@ Every matrix has the shape of the real model, so encoding and decoding cost what
 positions of the decoder point at the tokens of the script, and what its layers add is too little to
 lead it astray: the text, its times and its length are the same for each window of 30 s.
 
-Needs numpy. The vocabulary is read from the miniature model beside this folder.
+Needs numpy. The vocabulary is read from the miniature model beside this folder, and the words are taken
+from its word list.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-MINIATURE = Path(__file__).parent.parent / "mini-whisper" / "mini-whisper-q8_0.bin.xz"
+MINIATURE = Path(__file__).parent.parent / "mini-whisper"
 
 MAGIC = 0x67676D6C
 AUDIO_CONTEXT, TEXT_CONTEXT = 1500, 448
@@ -76,9 +77,9 @@ class Script:
     segments: list[dict]
 
 
-def vocabulary(miniature: Path) -> list[bytes]:
-    """The tokens of text, by number, of a model file packed with xz."""
-    with lzma.open(miniature) as file:
+def vocabulary() -> list[bytes]:
+    """The tokens of text, by number."""
+    with lzma.open(MINIATURE / "mini-whisper-q8_0.bin.xz") as file:
         file.seek(48)  # past the header
         mels, bins = struct.unpack("<2i", file.read(8))
         file.seek(4 * mels * bins, 1)
@@ -88,11 +89,12 @@ def vocabulary(miniature: Path) -> list[bytes]:
 
 def write_script(tokens: list[bytes], size: Size, words: int, seconds: float) -> Script:
     """So many words of one token each, no two alike, in segments of ten that fill so many seconds."""
-    single = [i for i, token in enumerate(tokens) if re.fullmatch(rb" [a-z]{4,9}", token)]
-    if not 1 <= words <= 200:
-        raise SystemExit("a window has room for 1 to 200 words")
-    # Common words come first in the vocabulary; a stride keeps neighbours from being alike.
-    chosen = [single[(i * 37) % 1500] for i in range(words)]
+    listed = set(re.findall(rb"[a-z]{4,9}", (MINIATURE / "recipe/text/words.txt").read_bytes()))
+    single = [i for i, token in enumerate(tokens) if token[:1] == b" " and token[1:] in listed]
+    if not 1 <= words <= 170:
+        raise SystemExit("a window has room for 1 to 170 words")
+    # Common words come first in the vocabulary.
+    chosen = single[:words]
     script, segments = [ENGLISH, START_OF_TRANSCRIPT], []
     for begin in range(0, words, 10):
         part = chosen[begin : begin + 10]
@@ -234,7 +236,7 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=90, help="in each window [90]")
     parser.add_argument("--seconds", type=float, default=28.0, help="when the last word ends [28]")
     arguments = parser.parse_args()
-    size, tokens = SIZES[arguments.size], vocabulary(MINIATURE)
+    size, tokens = SIZES[arguments.size], vocabulary()
     if not 0 < arguments.seconds <= 30:
         raise SystemExit("a window has 30 s")
     script = write_script(tokens, size, arguments.words, arguments.seconds)

@@ -162,9 +162,13 @@ async fn said(command: &mut Command) -> anyhow::Result<Value> {
     let output = command.output().await.context("cannot start a worker")?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
-        let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-        let reason = ["Error: ", "steno-intake: "].iter().find_map(|prefix| last.strip_prefix(prefix));
-        bail!("{}", reason.unwrap_or(if last.is_empty() { "a worker ended without a word" } else { last }));
+        // How the workers say why they end.
+        let reason = |line: &str| {
+            let prefixes = ["Error: ", "steno-intake: "].iter();
+            prefixes.filter_map(|prefix| line.strip_prefix(prefix)).next().map(str::to_owned)
+        };
+        let reason = words.lines().find_map(reason);
+        bail!("{}", reason.unwrap_or_else(|| format!("a worker has failed: {}", words.trim())));
     }
     serde_json::from_slice(&output.stdout).context("a worker has said what nobody understands")
 }

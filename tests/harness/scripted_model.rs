@@ -10,7 +10,6 @@ use crate::world::World;
 
 /// The id of the catalogue under which [`install`] puts one.
 pub const ID: &str = "small";
-const FILE: &str = "ggml-small.bin";
 
 /// What such a model writes for each window of 30 s.
 #[derive(Debug, Clone, Deserialize)]
@@ -59,11 +58,9 @@ pub fn make(size: &str, arguments: &[&str], output: &Path) -> Result<Script, Str
 /// Installs a model file in a world.
 ///
 /// # Panics
-/// If it cannot be copied.
+/// If it cannot be installed.
 pub fn install(world: &World, model: &Path) {
-    let folder = world.data().join("models").join(ID);
-    std::fs::create_dir_all(&folder).unwrap();
-    // Others than whole files are never seen.
-    std::fs::copy(model, folder.join("part")).unwrap();
-    std::fs::rename(folder.join("part"), folder.join(FILE)).unwrap();
+    let mut command = world.command("steno", &["models", "add", ID, model.to_str().unwrap(), "--unverified"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -38,6 +38,8 @@ enum Command {
     Models(command::models::Models),
     /// Show what the key has used, and what is left
     Usage(command::usage::Usage),
+    /// Measure how fast this machine transcribes, and in how much memory; no server is needed
+    Bench(command::bench::Bench),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -63,6 +65,7 @@ impl Command {
             Self::Keys(arguments) => Written::by(&arguments.json),
             Self::Models(arguments) => Written::by(&arguments.json),
             Self::Usage(arguments) => Written::by(&arguments.json),
+            Self::Bench(arguments) => Written::by(&arguments.json),
             _ => Written::Text,
         }
     }
@@ -95,6 +98,7 @@ impl Command {
                 Self::Keys(arguments) => command::keys::run(arguments).await,
                 Self::Models(arguments) => command::models::run(arguments).await,
                 Self::Usage(arguments) => command::usage::run(arguments).await,
+                Self::Bench(arguments) => command::bench::run(arguments).await,
             }
         });
         runtime.shutdown_background();

@@ -1,11 +1,15 @@
 //! What a short clip waits for, and what a long one costs. Run it on a quiet machine:
-//! `cargo build --release --workspace && target/release/steno-bench`.
+//! `cargo build --release --workspace && target/release/steno-bench`. With `beside` it compares Steno with
+//! whisper.cpp's own server.
 
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first thing that is not as it must be")]
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
+mod beside;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use clap::Parser;
 use steno_shared::job::{Lane, StageKind};
 use steno_shared::store::Store;
 use steno_tests::clips::{self, Clip};
@@ -17,8 +21,25 @@ const REPEATS: usize = 60;
 const COST_LENGTH: f64 = 1800.0;
 const LONG_LENGTH: f64 = 7200.0;
 
+/// Measures what a short clip waits for and what a long one costs
+#[derive(Debug, clap::Parser)]
+#[command(name = "steno-bench")]
+struct Arguments {
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Instead {
+    /// Compares Steno with whisper.cpp's own server, if there is one on PATH
+    Beside(beside::Beside),
+}
+
 #[tokio::main]
 async fn main() {
+    if let Some(Instead::Beside(what)) = Arguments::parse().instead {
+        return beside::run(&what).await;
+    }
     println!("load average before: {}", load());
     let clip = five_seconds();
     latency(&clip).await;

@@ -19,6 +19,19 @@ pub struct Clip {
     pub source: String,
     /// Its length.
     pub seconds: f64,
+    /// The words, with the times that the synthesiser tells.
+    pub words: Vec<SpokenWord>,
+}
+
+/// A word of a clip.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SpokenWord {
+    /// With its punctuation.
+    pub word: String,
+    /// When it begins, in seconds.
+    pub start: f64,
+    /// When it ends.
+    pub end: f64,
 }
 
 #[derive(Deserialize)]

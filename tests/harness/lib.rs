@@ -9,6 +9,7 @@ pub mod process;
 pub mod race;
 pub mod score;
 pub mod scripted;
+pub mod scripted_model;
 pub mod wait;
 pub mod world;
 

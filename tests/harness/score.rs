@@ -27,6 +27,39 @@ pub fn word_errors(said: &[String], heard: &[String]) -> usize {
     row[heard.len()]
 }
 
+/// Which words of `said` are which of `heard`, by number: those that the cheapest way from one to the other keeps.
+#[must_use]
+pub fn matches(said: &[String], heard: &[String]) -> Vec<(usize, usize)> {
+    let mut rows = vec![vec![0usize; heard.len() + 1]; said.len() + 1];
+    for i in 0..=said.len() {
+        for j in 0..=heard.len() {
+            rows[i][j] = match (i, j) {
+                (0, n) | (n, 0) => n,
+                _ => {
+                    let kept = rows[i - 1][j - 1] + usize::from(said[i - 1] != heard[j - 1]);
+                    kept.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1)
+                }
+            };
+        }
+    }
+    let (mut i, mut j, mut found) = (said.len(), heard.len(), Vec::new());
+    while i > 0 && j > 0 {
+        let differs = usize::from(said[i - 1] != heard[j - 1]);
+        if rows[i][j] == rows[i - 1][j - 1] + differs {
+            (i, j) = (i - 1, j - 1);
+            if differs == 0 {
+                found.push((i, j));
+            }
+        } else if rows[i][j] == rows[i - 1][j] + 1 {
+            i -= 1;
+        } else {
+            j -= 1;
+        }
+    }
+    found.reverse();
+    found
+}
+
 /// Errors and words, summed over clips.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Score {
@@ -70,5 +103,14 @@ mod tests {
         assert_eq!(errors("the cat sat", "the the cat sat down"), 2);
         assert_eq!(errors("", "noise"), 1);
         assert_eq!(errors("it's said", ""), 2);
+    }
+
+    #[test]
+    fn what_was_heard_right_is_matched() {
+        let matched = |said: &str, heard: &str| matches(&words(said), &words(heard));
+        assert_eq!(matched("the cat sat", "the cat sat"), [(0, 0), (1, 1), (2, 2)]);
+        assert_eq!(matched("the cat sat", "a the bat sat"), [(0, 1), (2, 3)]);
+        assert_eq!(matched("the cat sat", ""), []);
+        assert_eq!(matched("", "noise"), []);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Belongs here: options, what is printed, exit statuses. Does not belong here: HTTP, which is the client's.
 
+pub(crate) mod bench;
 mod error;
 pub(crate) mod jobs;
 pub(crate) mod keys;

@@ -1,6 +1,7 @@
 //! The commands that users type, as processes: against a server that answers by a script, and a real one.
 
 mod bad_input;
+mod bench;
 mod documents;
 mod faults;
 mod interrupt;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use steno_tests::clips;
 use steno_tests::process::executable;
 use steno_tests::scripted::{Act, Request, Scripted};
 use tempfile::TempDir;

@@ -2,8 +2,8 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use steno_tests::score::words;
+use steno_tests::wait;
 use steno_tests::world::{Plan, SOON, World};
-use steno_tests::{clips, wait};
 
 use super::*;
 

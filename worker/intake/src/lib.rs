@@ -6,11 +6,12 @@
 //! - `sniff`: what the file is. `runner`: the stage around it all.
 //! - `verdict`: which decoder is asked, and what its answer means for the caller.
 //! - `attempt`, `supervise`: one go of one decoder, from the parent's side; `ffmpeg`: how that one is called.
-//! - `confine`, `native`: the child's side. `report`: what the two say to each other.
+//! - `confine`, `native`: the child's side. `bench`: what decoding costs. `report`: what the two say to each other.
 //!
 //! Does not belong here: an engine, and anything about speech.
 
 mod attempt;
+mod bench;
 mod confine;
 mod ffmpeg;
 mod limits;
@@ -23,6 +24,7 @@ mod supervise;
 mod verdict;
 
 pub use attempt::{Decoders, Task};
+pub use bench::{Bench, bench};
 pub use confine::{Confinement, become_program};
 pub use limits::Limits;
 pub use native::{NativeArgs, run as decode_natively};

@@ -6,7 +6,7 @@ use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 
 use clap::Parser;
-use steno_intake::{Confinement, Decoders, Intake, NativeArgs, Settings};
+use steno_intake::{Bench, Confinement, Decoders, Intake, NativeArgs, Settings, bench};
 use steno_runtime::process;
 use steno_shared::job::Lane;
 
@@ -21,7 +21,7 @@ struct Cli {
     child: Option<Child>,
 }
 
-/// What this executable does as its own child.
+/// What this executable does as its own child, and beside its work.
 #[derive(Debug, clap::Subcommand)]
 enum Child {
     /// Decodes a file under limits, to samples on standard output.
@@ -36,6 +36,9 @@ enum Child {
         #[arg(last = true, required = true)]
         words: Vec<OsString>,
     },
+    /// Decodes a file by itself and prints what that costs, as JSON.
+    #[command(hide = true)]
+    Bench(Bench),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Some(Child::Become { confinement, words }) => {
             Err(steno_intake::become_program(&confinement, &words).into())
         }
+        Some(Child::Bench(what)) => return measure(&cli.settings, &what),
         None => return work(&cli.settings),
     };
     match result {
@@ -64,6 +68,19 @@ fn work(settings: &Settings) -> ExitCode {
         Ok(Arc::new(Intake::new(decoders)) as _)
     });
     match worked {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("steno-intake: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(settings: &Settings, what: &Bench) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let measured = runtime.map_err(anyhow::Error::from);
+    let measured = measured.and_then(|runtime| runtime.block_on(bench(&decoders(settings), what)));
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("steno-intake: {error:#}");

@@ -4,6 +4,7 @@
 //! Belongs here: what all workers share. Does not belong here: an engine, C++, the work of one lane.
 
 mod attempt;
+pub mod cost;
 pub mod engine;
 mod lane;
 mod poll;

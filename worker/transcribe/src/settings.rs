@@ -46,7 +46,7 @@ pub struct Settings {
 /// What else the executable can do.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
-    /// Transcribes files by itself and prints the CPU seconds that each step takes
+    /// Transcribes files by itself and prints what that costs, as JSON
     #[command(hide = true)]
     Bench(Bench),
 }
@@ -66,7 +66,15 @@ pub struct Bench {
     #[arg(long, value_name = "CODE")]
     pub language: Option<String>,
 
-    /// Print the transcripts too, as JSON, one a line
+    /// How many files are transcribed at once; fewer are repeated
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub at_once: NonZeroUsize,
+
+    /// Give each file to the engine as it is, without looking for speech: at most 30 s
+    #[arg(long)]
+    pub whole: bool,
+
+    /// Print the transcripts too
     #[arg(long)]
     pub transcripts: bool,
 }

@@ -1,5 +1,8 @@
 //! What the miniature model hears of the frozen held-out set, through the whole path.
 
+mod conditions;
+mod word_times;
+
 use std::collections::BTreeMap;
 
 use steno_tests::score::Score;

@@ -29,6 +29,7 @@ mod receiver;
 mod retention;
 mod rows;
 mod stores;
+mod subtitles;
 mod transcribe;
 mod tus;
 mod up;

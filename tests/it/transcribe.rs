@@ -92,6 +92,7 @@ async fn the_written_forms_have_their_types_and_names() {
         ("srt", "application/x-subrip; charset=utf-8", "srt", "1\n00:00:0"),
         ("vtt", "text/vtt; charset=utf-8", "vtt", "WEBVTT\n\n"),
         ("SRT", "application/x-subrip; charset=utf-8", "srt", "1\n00:00:0"),
+        ("tsv", "text/tab-separated-values; charset=utf-8", "tsv", "start\tend\ttext\n"),
     ] {
         let fields = [("response_format", format), ("diarize", "False"), ("language", "en")];
         let form = form_of(std::fs::read(clip.path()).unwrap(), "My talk.mp3", &fields);
@@ -101,8 +102,8 @@ async fn the_written_forms_have_their_types_and_names() {
         let disposition = format!("inline; filename=\"My talk.{extension}\"");
         assert_eq!(answer.header("content-disposition"), disposition);
         assert!(answer.body.starts_with(begins), "{}", answer.body);
-        let said =
-            answer.body.lines().filter(|line| line.chars().any(char::is_alphabetic) && *line != "WEBVTT");
+        let rows = answer.body.strip_prefix(begins).filter(|_| format == "tsv").unwrap_or(&answer.body);
+        let said = rows.lines().filter(|line| line.chars().any(char::is_alphabetic) && *line != "WEBVTT");
         let score = Score::of(&clip.text, &said.collect::<Vec<_>>().join(" "));
         assert!(score.percent() < 50.0, "{format}: {}", answer.body);
     }
@@ -164,8 +165,13 @@ async fn what_cannot_be_done_is_refused_with_a_reason_and_leaves_nothing() {
         (sound.clone(), &[("speakers", "33")], 400, "speakers must be a whole number"),
         (sound.clone(), &[("speakers", "-1")], 400, "speakers must be a whole number"),
         (sound.clone(), &[("speakers", "two")], 400, "speakers must be a whole number"),
-        (sound.clone(), &[("response_format", "docx")], 400, "must be json, txt, srt or vtt"),
+        (sound.clone(), &[("response_format", "docx")], 400, "must be json, txt, srt, vtt or tsv"),
         (sound.clone(), &[("speaker_labels", "x")], 400, "speaker_labels must be"),
+        (sound.clone(), &[("max_chars", "9")], 400, "max_chars must be a whole number from 10 to 200"),
+        (sound.clone(), &[("max_lines", "0")], 400, "max_lines must be a whole number from 1 to 10"),
+        (sound.clone(), &[("max_duration", "long")], 400, "max_duration must be a number of seconds"),
+        (sound.clone(), &[("min_duration", "8")], 400, "min_duration must not be greater than max_duration"),
+        (sound.clone(), &[("max_cps", "0")], 400, "max_cps must be a whole number from 5 to 60"),
         (pdf, &[], 400, "PDF"),
         (text, &[("response_format", "srt")], 400, "text"),
         (noise, &[], 400, ""),

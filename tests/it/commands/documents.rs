@@ -35,6 +35,36 @@ async fn a_transcript_goes_where_it_is_asked_for() {
     assert_eq!(written.document(), json!({"file": "talk.mp3", "job_id": ID, "output": "c.vtt"}));
 }
 
+/// The server is told of the shape twice: with the job, so that it can refuse it at once, and with what it applies to.
+#[tokio::test]
+async fn a_shape_goes_with_the_job_and_with_its_transcript() {
+    let server = Scripted::start(well).await;
+    let desk = Desk::new();
+    let url = "https://example.org/talk.mp3";
+    let shape = ["--max-chars", "32", "--max-lines", "3", "--min-duration", "0.5", "--max-duration", "6"];
+    let more = ["--max-cps", "17", "--speaker-labels", "true", "--format", "tsv"];
+    desk.run(&server.url, &[&["transcribe", url][..], &shape, &more].concat()).await.ok();
+    let query = "max_chars=32&max_lines=3&min_duration=0.5&max_duration=6.0&max_cps=17";
+    let address = format!("/v1/jobs/job_1/transcript?speaker_labels=true&{query}&format=tsv");
+    let sorted = |address: &str| {
+        let mut parts: Vec<_> = address.split(['?', '&']).map(str::to_owned).collect();
+        parts.sort();
+        parts
+    };
+    let read = || server.seen("GET", "/v1/jobs/job_1/transcript");
+    assert_eq!(sorted(&read()[0].path), sorted(&address));
+    let body: Value = serde_json::from_slice(&server.seen("POST", "/v1/jobs")[0].body).unwrap();
+    let expected = json!({"url": url, "speaker_labels": "true", "max_chars": 32, "max_lines": 3,
+                          "min_duration": 0.5, "max_duration": 6.0, "max_cps": 17});
+    assert_eq!(body, expected);
+    desk.run(&server.url, &[&["jobs", "transcript", "job_1"][..], &shape, &more].concat()).await.ok();
+    assert_eq!(sorted(&read()[1].path), sorted(&address));
+    for wrong in [["--max-chars", "many"], ["--max-duration", "long"], ["--min-duration", "NaN"]] {
+        let done = desk.run(&server.url, &[&["transcribe", url][..], &wrong].concat()).await;
+        assert_eq!(done.status, 2, "{}", done.err);
+    }
+}
+
 #[tokio::test]
 async fn an_address_is_sent_as_json() {
     let server = Scripted::start(well).await;

@@ -106,11 +106,13 @@ fn well(request: &Request, before: usize) -> Act {
         ("POST", "/v1/jobs") => Act::Answer(202, vec![], queued().to_string()),
         ("GET", "/v1/jobs/job_1") if before == 0 => ok(&running()),
         ("GET", "/v1/jobs/job_1") => ok(&json!({"id": ID, "state": "completed"})),
-        ("GET", "/v1/jobs/job_1/transcript") => match request.path.split("format=").nth(1) {
-            Some("json") => ok(&json!({"text": "Good morning.", "segments": []})),
-            Some(format) => Act::Answer(200, vec![], format!("Good morning as {format}.")),
-            None => Act::HangUp,
-        },
+        ("GET", "/v1/jobs/job_1/transcript") => {
+            match request.path.split(['?', '&']).find_map(|part| part.strip_prefix("format=")) {
+                Some("json") => ok(&json!({"text": "Good morning.", "segments": []})),
+                Some(format) => Act::Answer(200, vec![], format!("Good morning as {format}.")),
+                None => Act::HangUp,
+            }
+        }
         ("POST", "/v1/jobs/job_1/cancel") => ok(&json!({"id": ID, "state": "cancelled"})),
         _ => Act::Answer(404, vec![], json!({"error": "no such job", "code": "not_found"}).to_string()),
     }

@@ -335,6 +335,8 @@ mod tests {
             end: 1.5,
             text: "\"Hola\"\n\u{1F600}".to_owned(),
             speaker: speaker.map(str::to_owned),
+            channel: None,
+            language: None,
             confidence: 0.1,
             words: vec![WordDocument {
                 word: "Hola".to_owned(),

@@ -110,6 +110,7 @@ async fn pipeline(world: &World, clips: &[Clip], files: &[PathBuf]) -> Score {
     sum
 }
 
+#[expect(clippy::print_stdout, reason = "its figures are wanted, with or without a failure")]
 fn compare(what: &str, whole: Score, engine: Score) {
     println!(
         "  {what:32} {:5} words: {:5.1} % of them wrong, the engine by itself {:5.1} %",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use steno_runtime::engine::{EngineError, Transcriber, TranscriberModel};
+use steno_runtime::engine::{EngineError, Prompt, Transcriber, TranscriberModel};
 use steno_shared::catalog::ModelId;
 use tokio::time::Instant;
 
@@ -43,6 +43,12 @@ pub struct Loaded {
 impl Loaded {
     pub(super) fn new(resident: Arc<Resident>, room: Arc<Room>) -> Self {
         Self { id: resident.id.clone(), resident, _release: Release(room) }
+    }
+
+    /// Whether all of a prompt reaches the model.
+    #[must_use]
+    pub fn hears_all_of(&self, prompt: &Prompt) -> bool {
+        self.resident.model.hears_all_of(prompt)
     }
 
     /// A decoding state: one that has been used before, or else a new one.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steno_runtime::engine::{EngineError, Prompt, TranscriberModel};
+use steno_runtime::engine::{EngineError, TranscriberModel};
 use steno_shared::catalog::{self, Model, ModelId};
 use steno_shared::store::workers::WorkerModel;
 use tokio::sync::watch;
@@ -31,14 +31,6 @@ pub trait ModelLoader: std::fmt::Debug + Send + Sync {
 
     /// Models were dropped: what is kept of their memory can go.
     fn unloaded(&self) {}
-}
-
-impl Loaded {
-    /// Whether all of a prompt reaches the model.
-    #[must_use]
-    pub fn hears_all_of(&self, prompt: &Prompt) -> bool {
-        self.model.hears_all_of(prompt)
-    }
 }
 
 /// Why a model is not to be had.

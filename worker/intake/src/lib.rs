@@ -6,26 +6,30 @@
 //! - `sniff`: what the file is. `runner`: the stage around it all.
 //! - `verdict`: which decoder is asked, and what its answer means for the caller.
 //! - `attempt`, `supervise`: one go of one decoder, from the parent's side; `ffmpeg`: how that one is called.
-//! - `confine`, `native`: the child's side. `report`: what the two say to each other.
+//! - `sink`, `finish`: what becomes of the samples.
+//! - `confine`, `native`: the child's side. `report`, `head`: what the two say to each other.
 //!
 //! Does not belong here: an engine, and anything about speech.
 
 mod attempt;
 mod confine;
 mod ffmpeg;
+mod finish;
+mod head;
 mod limits;
 mod native;
 mod report;
 mod runner;
 mod settings;
+mod sink;
 mod sniff;
 mod supervise;
 mod verdict;
 
-pub use attempt::{Decoders, Task};
+pub use attempt::{Decoder, Decoders, Task};
 pub use confine::{Confinement, become_program};
 pub use limits::Limits;
-pub use native::{NativeArgs, run as decode_natively};
+pub use native::{NativeArgs, NativeInput, decode_unconfined, run as decode_natively};
 pub use runner::Intake;
 pub use settings::Settings;
 pub use sniff::{Container, Media, Sniffed, sniff_file};

@@ -21,6 +21,7 @@ mod job_api;
 mod jobs;
 mod ledger;
 mod load;
+mod media;
 mod openapi;
 mod origin;
 mod receiver;

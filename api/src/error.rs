@@ -147,6 +147,9 @@ impl Cause {
                 FailureCode::EmptyFile
                 | FailureCode::UnsupportedFormat
                 | FailureCode::NoAudio
+                | FailureCode::NoSuchTrack
+                | FailureCode::TooManyChannels
+                | FailureCode::StartBeyondEnd
                 | FailureCode::Undecodable
                 | FailureCode::UrlRefused
                 | FailureCode::UrlFailed,

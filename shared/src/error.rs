@@ -20,6 +20,12 @@ pub enum FailureCode {
     UnsupportedFormat,
     /// A video without an audio track.
     NoAudio,
+    /// The file has fewer audio tracks than the number asked for.
+    NoSuchTrack,
+    /// The file has more channels than are transcribed apart.
+    TooManyChannels,
+    /// The part asked for begins where the audio has ended.
+    StartBeyondEnd,
     /// Audio in a known format of which nothing could be decoded.
     Undecodable,
     /// The decoded audio is longer than this server accepts.
@@ -53,6 +59,9 @@ impl FailureCode {
         (Self::EmptyFile, "empty_file"),
         (Self::UnsupportedFormat, "unsupported_format"),
         (Self::NoAudio, "no_audio"),
+        (Self::NoSuchTrack, "no_such_track"),
+        (Self::TooManyChannels, "too_many_channels"),
+        (Self::StartBeyondEnd, "start_beyond_end"),
         (Self::Undecodable, "undecodable"),
         (Self::AudioTooLong, "audio_too_long"),
         (Self::FileTooLarge, "file_too_large"),
@@ -82,6 +91,9 @@ impl FailureCode {
             Self::EmptyFile
                 | Self::UnsupportedFormat
                 | Self::NoAudio
+                | Self::NoSuchTrack
+                | Self::TooManyChannels
+                | Self::StartBeyondEnd
                 | Self::Undecodable
                 | Self::AudioTooLong
                 | Self::FileTooLarge

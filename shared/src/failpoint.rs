@@ -22,6 +22,7 @@ struct Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
     Abort,
+    Panic,
     Sleep(Duration),
 }
 
@@ -58,12 +59,13 @@ fn parse(part: &str) -> Result<Point, String> {
     let action = match action.strip_prefix("sleep(").and_then(|rest| rest.strip_suffix(')')) {
         Some(millis) => Action::Sleep(Duration::from_millis(millis.parse().map_err(|_| invalid())?)),
         None if action == "abort" => Action::Abort,
+        None if action == "panic" => Action::Panic,
         None => return Err(invalid()),
     };
     Ok(Point { name: name.to_owned(), action, only, nth, reached: AtomicU32::new(0) })
 }
 
-/// What to do at this point, if it is armed for this file name. Aborting happens in here.
+/// What to do at this point, if it is armed for this file name. Aborting and panicking happen in here.
 fn due(name: &str, file_name: Option<&str>) -> Option<Duration> {
     for point in ARMED.get()?.iter().filter(|point| point.name == name) {
         let concerned =
@@ -77,6 +79,7 @@ fn due(name: &str, file_name: Option<&str>) -> Option<Duration> {
         }
         match point.action {
             Action::Abort => std::process::abort(),
+            Action::Panic => panic!("the failpoint {name} was reached"),
             Action::Sleep(span) => return Some(span),
         }
     }
@@ -87,6 +90,13 @@ fn due(name: &str, file_name: Option<&str>) -> Option<Duration> {
 pub async fn hit(name: &str, file_name: Option<&str>) {
     if let Some(span) = due(name, file_name) {
         tokio::time::sleep(span).await;
+    }
+}
+
+/// The same in a program without a runtime.
+pub fn hit_blocking(name: &str) {
+    if let Some(span) = due(name, None) {
+        std::thread::sleep(span);
     }
 }
 

@@ -22,6 +22,7 @@ mod job_api;
 mod jobs;
 mod ledger;
 mod load;
+mod media;
 mod models;
 mod openapi;
 mod origin;

@@ -121,6 +121,10 @@ pub enum WarningCode {
     NoSpeech,
     /// The file ends early or is damaged; what could be decoded was transcribed.
     TruncatedMedia,
+    /// Channels were asked for apart, and the file has one.
+    SingleChannel,
+    /// Channels were asked for apart, and all are the same, so one was transcribed.
+    IdenticalChannels,
     /// Diarization was asked for and is not to be had on this server.
     DiarizationUnavailable,
     /// A stretch of speech could not be transcribed.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use steno_runtime::Meter;
+use steno_shared::job::MediaOptions;
 use steno_shared::object::{ObjectKey, ObjectStore, ObjectWriter};
 use steno_shared::time::Millis;
 use tokio::process::Command;
@@ -15,8 +16,9 @@ use crate::confine::Confinement;
 use crate::ffmpeg::{self, Cause};
 use crate::limits::Limits;
 use crate::report::Report;
+use crate::sink::{Sink, Watch};
 use crate::sniff::{Container, Media};
-use crate::supervise::{self, End, Interrupted, Listener, Sink};
+use crate::supervise::{self, End, Interrupted, Listener};
 
 /// What a child that could not even begin exits with, by its own account or the shell's convention.
 const CANNOT_BEGIN: [i32; 2] = [126, 127];
@@ -44,6 +46,8 @@ pub struct Task<'a> {
     pub file: &'a Path,
     /// The name that the client gave it, for failpoints only.
     pub file_name: Option<&'a str>,
+    /// What of it shall be heard.
+    pub media: &'a MediaOptions,
     /// Where the samples go.
     pub objects: &'a dyn ObjectStore,
     /// Under this key.
@@ -54,13 +58,28 @@ pub struct Task<'a> {
     pub stop: &'a CancellationToken,
 }
 
+/// Which decoder decoded a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoder {
+    /// This executable, by symphonia.
+    Native,
+    /// ffmpeg.
+    Ffmpeg,
+}
+
 /// What came of a go.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    /// Holds the samples.
+    /// Which decoder it was.
+    pub(crate) decoder: Decoder,
+    /// Holds the samples that shall be heard.
     pub(crate) writer: Box<dyn ObjectWriter>,
-    /// How many there are.
-    pub(crate) samples: u64,
+    /// How many were decoded of each channel.
+    pub(crate) frames: u64,
+    /// How many channels there are.
+    pub(crate) channels: u16,
+    /// Whether they are all the same.
+    pub(crate) is_uniform: bool,
     /// How many there should be, if the header tells.
     pub(crate) length: Option<u64>,
     /// How many of silence belong before those of another decoder.
@@ -79,6 +98,10 @@ pub(crate) enum How {
     Declined(String),
     /// There are tracks, none of them audio.
     NoAudio,
+    /// There are only so many audio tracks.
+    NoSuchTrack(u32),
+    /// There are more channels than are transcribed apart.
+    TooWide,
     /// It is no media at all, or of a kind that is not accepted.
     NotAccepted,
     /// More audio than is accepted.
@@ -118,12 +141,28 @@ impl Listener for NativeHeard {
     }
 }
 
+impl Attempt {
+    fn of(decoder: Decoder, sink: Sink<'_>, how: How) -> Self {
+        Self {
+            decoder,
+            channels: sink.channels.unwrap_or(1),
+            is_uniform: sink.is_uniform,
+            frames: sink.frames,
+            writer: sink.writer,
+            length: None,
+            delay: 0,
+            how,
+        }
+    }
+}
+
 impl Decoders {
     /// Decodes with symphonia, in a child that is this executable.
     pub(crate) async fn native(&self, task: &Task<'_>, media: Media) -> Result<Attempt, Interrupted> {
         let mut command = self.own_command("decode");
         command.arg("--container").arg(value_name(media.container));
-        command.arg(format!("--offset={}", media.offset)).arg("--").arg(task.file);
+        command.arg(format!("--offset={}", media.offset)).arg(format!("--track={}", task.media.track));
+        command.args(task.media.multichannel.then_some("--multichannel")).arg("--").arg(task.file);
         let mut sink = sink(task).await?;
         let listener = NativeHeard { meter: task.meter.clone(), ..NativeHeard::default() };
         let (end, heard) = supervise::run(command, &self.limits, &mut sink, listener).await?;
@@ -134,12 +173,13 @@ impl Decoders {
                 Some(Report::Ended(Some(damage))) => How::Damaged(damage),
                 Some(Report::Declined(reason)) => How::Declined(reason),
                 Some(Report::NoAudio) => How::NoAudio,
+                Some(Report::NoSuchTrack(count)) => How::NoSuchTrack(count),
                 _ => How::Abnormal("it crashed"),
             },
         };
-        tracing::debug!(?how, said = heard.other, samples = sink.samples, "native decoder ended");
-        let Sink { samples, writer, .. } = sink;
-        Ok(Attempt { samples, writer, length: heard.length, delay: heard.delay, how })
+        tracing::debug!(?how, said = heard.other, frames = sink.frames, "native decoder ended");
+        let attempt = Attempt::of(Decoder::Native, sink, how);
+        Ok(Attempt { length: heard.length, delay: heard.delay, ..attempt })
     }
 
     /// Decodes with ffmpeg, after so many samples of silence: it leaves out what an MP4 has before its audio.
@@ -152,30 +192,33 @@ impl Decoders {
         let mut command = self.own_command("become");
         // A second more than is accepted, so that there is too much to be seen.
         let seconds = self.limits.duration.as_secs().saturating_add(1);
-        command.arg("--").arg(&self.ffmpeg).args(ffmpeg::arguments(task.file, container, seconds));
+        command
+            .arg("--")
+            .arg(&self.ffmpeg)
+            .args(ffmpeg::arguments(task.file, container, seconds, task.media));
         command.env("PATH", &self.path);
-        let mut sink = sink(task).await?;
         let delay = if delay < LONGEST_DELAY { delay } else { 0 };
-        sink.silence(delay).await?;
+        let mut sink = sink(task).await?.after_silence(delay);
         let listener = ffmpeg::Heard::new(task.meter, container);
         let (end, heard) = supervise::run(command, &self.limits, &mut sink, listener).await?;
         let is_success = matches!(end, End::Exited(status) if status.success());
-        let samples = if sink.samples > delay { sink.samples } else { 0 };
+        let has_sound = sink.frames > 0;
         let how = match unusual(end) {
             _ if heard.is_missing => How::Missing,
             Some(How::Broken(_)) => How::Broken(heard.complaints()),
             Some(how) => how,
-            None if samples > 0 && is_success && !heard.is_damaged() => How::Whole,
-            None if samples > 0 => How::Damaged(heard.complaints()),
+            None if has_sound && is_success && !heard.is_damaged() => How::Whole,
+            None if has_sound => How::Damaged(heard.complaints()),
             None => match heard.cause() {
+                Cause::NoAudio if heard.audio_tracks > 0 => How::NoSuchTrack(heard.audio_tracks),
                 Cause::NoAudio => How::NoAudio,
                 Cause::NotAccepted => How::NotAccepted,
                 Cause::Told(reason) => How::Undecodable(Some(reason)),
                 Cause::Unknown => How::Undecodable(None),
             },
         };
-        tracing::debug!(?how, said = heard.complaints(), samples, "ffmpeg ended");
-        Ok(Attempt { samples, writer: sink.writer, length: heard.length, delay: 0, how })
+        tracing::debug!(?how, said = heard.complaints(), frames = sink.frames, "ffmpeg ended");
+        Ok(Attempt { length: heard.length, ..Attempt::of(Decoder::Ffmpeg, sink, how) })
     }
 
     /// This executable as a child with nothing of the parent's environment, which may hold secrets.
@@ -193,13 +236,15 @@ impl Decoders {
 
 async fn sink<'a>(task: &Task<'a>) -> Result<Sink<'a>, Interrupted> {
     let writer = task.objects.create(&task.key).await?;
-    Ok(Sink::new(writer, task.meter, task.stop, task.file_name))
+    let watch = Watch { meter: task.meter, stop: task.stop, file_name: task.file_name };
+    Ok(Sink::new(writer, watch, task.media))
 }
 
 /// An end that says nothing about the file, or only that it is too long.
 fn unusual(end: End) -> Option<How> {
     match end {
         End::TooLong => Some(How::TooLong),
+        End::TooWide => Some(How::TooWide),
         End::Stalled => Some(How::Abnormal("it stopped making progress")),
         End::OverTime => Some(How::Abnormal("it took too long")),
         End::Exited(status) => unusual_status(status),

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use steno_runtime::Meter;
+use steno_shared::job::MediaOptions;
 use steno_shared::time::{Millis, SAMPLE_RATE};
 
 use crate::report::Report;
@@ -23,11 +24,17 @@ const MOST_LOST_PACKETS: u32 = 3;
 /// More complaints than this about packets that it decodes all the same mean that the sound is damaged.
 const MOST_COMPLAINTS: u32 = 20;
 
-/// The arguments that decode the first audio track of a file, at most `seconds` of it.
+/// The arguments that decode an audio track of a file, at most `seconds` of it. Channels that are kept apart come
+/// behind the head of a WAV file, which tells how many there are.
 ///
 /// The format list is what keeps ffmpeg from reading the files that a playlist or a script names: the protocol
 /// list cannot, since the file itself needs `file`.
-pub(crate) fn arguments(file: &Path, container: Option<Container>, seconds: u64) -> Vec<OsString> {
+pub(crate) fn arguments(
+    file: &Path,
+    container: Option<Container>,
+    seconds: u64,
+    media: &MediaOptions,
+) -> Vec<OsString> {
     let formats = container.map_or(FORMATS, Container::ffmpeg_formats);
     let mut url = OsString::from("file:");
     url.push(file);
@@ -37,9 +44,12 @@ pub(crate) fn arguments(file: &Path, container: Option<Container>, seconds: u64)
     arguments
         .extend(["-protocol_whitelist", "file,pipe", "-format_whitelist", formats, "-i"].map(Into::into));
     arguments.push(url);
-    arguments.extend(["-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1"].map(Into::into));
+    arguments.extend(["-map".into(), format!("0:a:{}", media.track.max(1) - 1).into()]);
+    arguments.extend(["-vn", "-sn", "-dn", "-map_metadata", "-1"].map(Into::into));
     arguments.extend(["-t".into(), seconds.to_string().into()]);
-    arguments.extend(["-ac", "1", "-ar", "16000", "-f", "s16le", "pipe:1"].map(Into::into));
+    let channels: &[&str] = if media.multichannel { &["-f", "wav"] } else { &["-ac", "1", "-f", "s16le"] };
+    arguments.extend(channels.iter().map(Into::into));
+    arguments.extend(["-c:a", "pcm_s16le", "-ar", "16000", "pipe:1"].map(Into::into));
     arguments
 }
 
@@ -57,7 +67,7 @@ pub(crate) struct Heard {
     lost_packets: u32,
     has_video: bool,
     is_estimate: bool,
-    audio_tracks: u32,
+    pub(crate) audio_tracks: u32,
     is_past_input: bool,
     /// What it complained about, the last complaints only.
     complaints: Vec<String>,

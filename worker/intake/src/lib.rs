@@ -6,7 +6,8 @@
 //! - `sniff`: what the file is. `runner`: the stage around it all.
 //! - `verdict`: which decoder is asked, and what its answer means for the caller.
 //! - `attempt`, `supervise`: one go of one decoder, from the parent's side; `ffmpeg`: how that one is called.
-//! - `confine`, `native`: the child's side. `bench`: what decoding costs. `report`: what the two say to each other.
+//! - `sink`, `finish`: what becomes of the samples. `bench`: what decoding costs.
+//! - `confine`, `native`: the child's side. `report`, `head`: what the two say to each other.
 //!
 //! Does not belong here: an engine, and anything about speech.
 
@@ -14,20 +15,23 @@ mod attempt;
 mod bench;
 mod confine;
 mod ffmpeg;
+mod finish;
+mod head;
 mod limits;
 mod native;
 mod report;
 mod runner;
 mod settings;
+mod sink;
 mod sniff;
 mod supervise;
 mod verdict;
 
-pub use attempt::{Decoders, Task};
+pub use attempt::{Decoder, Decoders, Task};
 pub use bench::{Bench, bench};
 pub use confine::{Confinement, become_program};
 pub use limits::Limits;
-pub use native::{NativeArgs, run as decode_natively};
+pub use native::{NativeArgs, NativeInput, decode_unconfined, run as decode_natively};
 pub use runner::Intake;
 pub use settings::Settings;
 pub use sniff::{Container, Media, Sniffed, sniff_file};

@@ -18,6 +18,8 @@ pub(crate) enum Report {
     Declined(String),
     /// The file has tracks, and none of them is audio.
     NoAudio,
+    /// The file has only so many audio tracks.
+    NoSuchTrack(u32),
     /// Everything that could be decoded has been written. What was wrong with the file, if anything.
     Ended(Option<String>),
     /// The program to become is not installed.
@@ -49,6 +51,7 @@ mod tests {
             Report::Delay(6),
             Report::Declined("x".into()),
             Report::NoAudio,
+            Report::NoSuchTrack(2),
             Report::Ended(None),
             Report::Ended(Some("y".into())),
             Report::NoProgram,

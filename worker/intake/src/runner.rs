@@ -45,17 +45,25 @@ impl Intake {
         let task = Task {
             file: &path,
             file_name: work.job.file_name.as_deref(),
+            media: &work.job.options.media,
             objects,
             key: samples,
             meter: &work.meter,
             stop: &work.stop,
         };
         let decoded = self.decoders.decode(&task, sniffed, work.attempt).await?;
-        let duration = Millis::of_samples(decoded.samples);
-        decoded.writer.finish().await.map_err(|error| setback_of_store(&error))?;
+        let (decoder, duration) = (decoded.decoder, Millis::of_samples(decoded.frames));
+        let warnings = decoded.warnings.clone();
+        let channels = decoded.finish(objects, &samples).await.map_err(|error| setback_of_store(&error))?;
         work.meter.set_total(duration);
-        tracing::info!(audio.duration_s = duration.as_seconds(), ?sniffed, "media decoded");
-        Ok(IntakeOutput { samples, duration, channels: 1, warnings: decoded.warnings })
+        tracing::info!(
+            audio.duration_s = duration.as_seconds(),
+            channels,
+            ?decoder,
+            ?sniffed,
+            "media decoded"
+        );
+        Ok(IntakeOutput { samples, duration, channels, warnings })
     }
 }
 

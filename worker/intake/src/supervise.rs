@@ -3,18 +3,15 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rustix::process::{Pid, Signal, kill_process_group};
-use steno_runtime::Meter;
-use steno_shared::failpoint;
-use steno_shared::object::{ObjectError, ObjectWriter};
-use steno_shared::time::Millis;
+use steno_shared::object::ObjectError;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::limits::Limits;
+use crate::sink::Sink;
 
 /// Samples are read in pieces of this size, that of a pipe.
 const BLOCK: usize = 64 * 1024;
@@ -36,6 +33,8 @@ pub(crate) enum End {
     Exited(ExitStatus),
     /// There was more audio than is accepted.
     TooLong,
+    /// There are more channels than are transcribed apart.
+    TooWide,
     /// No sample came for too long.
     Stalled,
     /// It took too long in all.
@@ -56,59 +55,6 @@ pub(crate) enum Interrupted {
     Child(#[from] std::io::Error),
 }
 
-/// Where the samples go, and who is told.
-pub(crate) struct Sink<'a> {
-    pub(crate) writer: Box<dyn ObjectWriter>,
-    pub(crate) meter: &'a Meter,
-    pub(crate) stop: &'a CancellationToken,
-    pub(crate) file_name: Option<&'a str>,
-    /// Samples written so far.
-    pub(crate) samples: u64,
-    /// Half a sample, if a block ended in the middle of one.
-    half: Option<u8>,
-}
-
-impl<'a> Sink<'a> {
-    pub(crate) fn new(
-        writer: Box<dyn ObjectWriter>,
-        meter: &'a Meter,
-        stop: &'a CancellationToken,
-        file_name: Option<&'a str>,
-    ) -> Self {
-        Self { writer, meter, stop, file_name, samples: 0, half: None }
-    }
-
-    /// Silence before the first sample.
-    pub(crate) async fn silence(&mut self, samples: u64) -> Result<(), ObjectError> {
-        let mut left = 2 * samples;
-        while left > 0 {
-            let count = left.min(BLOCK as u64);
-            self.writer.write(Bytes::from(vec![0; count as usize])).await?;
-            left -= count;
-        }
-        self.samples += samples;
-        Ok(())
-    }
-
-    async fn write(&mut self, block: Bytes) -> Result<(), ObjectError> {
-        let is_first = self.samples == 0;
-        let mut whole = BytesMut::with_capacity(block.len() + 1);
-        whole.extend(self.half.take());
-        whole.extend_from_slice(&block);
-        if whole.len() % 2 == 1 {
-            self.half = whole.last().copied();
-            whole.truncate(whole.len() - 1);
-        }
-        self.samples += whole.len() as u64 / 2;
-        self.writer.write(whole.freeze()).await?;
-        self.meter.advance_to(Millis::of_samples(self.samples));
-        if is_first && self.samples > 0 {
-            failpoint::hit("intake.decode", self.file_name).await;
-        }
-        Ok(())
-    }
-}
-
 /// Runs a child until it ends or must be ended; then it is gone.
 ///
 /// The child asks the kernel to end it with the thread that started it, so this must be polled by a thread that
@@ -127,7 +73,7 @@ pub(crate) async fn run<L: Listener>(
         return Err(std::io::Error::other("a pipe is missing").into());
     };
     let mut words = tokio::spawn(listen(stderr, listener));
-    let stop = sink.stop;
+    let stop = sink.watch.stop;
     let end = tokio::select! {
         () = stop.cancelled() => Err(Interrupted::Stopped),
         end = take_samples(&mut child, &mut stdout, limits, sink) => end,
@@ -157,8 +103,14 @@ async fn take_samples(
         if count? == 0 {
             break;
         }
-        sink.write(block.freeze()).await?;
-        if sink.samples > most {
+        sink.write(&block).await?;
+        if sink.is_headless() {
+            return Err(std::io::Error::other("the decoder's output has no head").into());
+        }
+        if sink.is_too_wide() {
+            return Ok(End::TooWide);
+        }
+        if sink.frames > most {
             return Ok(End::TooLong);
         }
     }
@@ -190,39 +142,5 @@ async fn listen<L: Listener>(stderr: ChildStderr, mut listener: L) -> L {
             return listener;
         }
         listener.line(String::from_utf8_lossy(&line).trim_end());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use steno_shared::object::Stored;
-
-    use super::*;
-
-    #[derive(Debug, Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    #[async_trait::async_trait]
-    impl ObjectWriter for Written {
-        async fn write(&mut self, block: Bytes) -> Result<(), ObjectError> {
-            self.0.lock().unwrap().extend_from_slice(&block);
-            Ok(())
-        }
-
-        async fn finish(self: Box<Self>) -> Result<Stored, ObjectError> {
-            Err(ObjectError::Full)
-        }
-    }
-
-    #[tokio::test]
-    async fn samples_stay_whole_wherever_blocks_end() {
-        let (written, meter, stop) = (Written::default(), Meter::default(), CancellationToken::new());
-        let mut sink = Sink::new(Box::new(written.clone()), &meter, &stop, None);
-        for block in [&b"a"[..], b"bcd", b"", b"efg", b"h", b"i"] {
-            sink.write(Bytes::from_static(block)).await.unwrap();
-        }
-        assert_eq!((sink.samples, written.0.lock().unwrap().as_slice()), (4, b"abcdefgh".as_slice()));
     }
 }

@@ -3,25 +3,32 @@
 use std::time::Duration;
 
 use steno_shared::error::FailureCode;
-use steno_shared::job::{MAX_ATTEMPTS, Setback};
+use steno_shared::job::{MAX_ATTEMPTS, MediaOptions, Setback};
 use steno_shared::object::{ObjectError, ObjectWriter};
 use steno_shared::time::{Millis, SAMPLE_RATE};
 use steno_shared::transcript::{Warning, WarningCode};
 
-use crate::attempt::{Attempt, Decoders, How, Task};
+use crate::attempt::{Attempt, Decoder, Decoders, How, Task};
 use crate::limits::samples_in;
+use crate::sink;
 use crate::sniff::{Container, Media, Sniffed};
 use crate::supervise::Interrupted;
 
 /// The samples of a file, not yet finished as an object.
 #[derive(Debug)]
 pub struct Decoded {
-    /// Holds them.
-    pub writer: Box<dyn ObjectWriter>,
-    /// How many there are.
-    pub samples: u64,
+    /// Which decoder they are from.
+    pub decoder: Decoder,
+    /// How many there are of each channel in the whole of the media.
+    pub frames: u64,
     /// What the caller should know.
     pub warnings: Vec<Warning>,
+    /// Holds those that shall be heard.
+    pub(crate) writer: Box<dyn ObjectWriter>,
+    /// How many channels it holds.
+    pub(crate) channels: u16,
+    /// Whether they are all the same.
+    pub(crate) is_uniform: bool,
 }
 
 impl Decoders {
@@ -41,15 +48,15 @@ impl Decoders {
             Sniffed::Media(media) => Some(media),
             Sniffed::Unknown => None,
         };
-        let case = Case { media, most: self.limits.samples(), tries };
+        let case = Case { media, wanted: task.media, most: self.limits.samples(), tries };
         let first = match media.filter(|media| media.container.is_native()) {
             None => None,
             Some(media) => {
                 let first = self.native_attempt(task, media).await?;
-                if first.how == How::Whole && first.samples > 0 && !case.is_short(&first) {
-                    return Ok(case.success(first));
+                if first.how == How::Whole && first.frames > 0 && !case.is_short(&first) {
+                    return case.success(first);
                 }
-                if matches!(first.how, How::TooLong | How::NoAudio) {
+                if matches!(first.how, How::TooLong | How::TooWide | How::NoAudio | How::NoSuchTrack(_)) {
                     return Err(case.failure(&first));
                 }
                 Some(first)
@@ -109,22 +116,24 @@ pub(crate) fn setback_of_store(error: &ObjectError) -> Setback {
 }
 
 /// What is known about a file beside what its decoders made of it.
-struct Case {
+struct Case<'a> {
     /// None if the file begins like nothing known.
     media: Option<Media>,
+    /// What of it shall be heard.
+    wanted: &'a MediaOptions,
     /// The most samples that are accepted.
     most: u64,
     tries: u32,
 }
 
-impl Case {
+impl Case<'_> {
     fn container(&self) -> Option<Container> {
         self.media.map(|media| media.container)
     }
 
     /// Whether clearly less was decoded than the header tells of.
     fn is_short(&self, attempt: &Attempt) -> bool {
-        attempt.length.is_some_and(|length| is_short(attempt.samples, length))
+        attempt.length.is_some_and(|length| is_short(attempt.frames, length))
     }
 
     fn judge(&self, first: Option<Attempt>, second: Attempt) -> Result<Decoded, Setback> {
@@ -144,36 +153,58 @@ impl Case {
             _ => {}
         }
         let length = first.as_ref().and_then(|first| first.length).or(second.length);
-        let first = first.filter(|first| first.samples > 0);
+        let first = first.filter(|first| first.frames > 0);
         let mut best = match first {
             // ffmpeg comes to the same end. symphonia puts silence where something is missing, so that what follows
             // keeps its time.
-            Some(first) if second.samples <= first.samples + tolerance(first.samples) => {
+            Some(first) if second.frames <= first.frames + tolerance(first.frames) => {
                 Attempt { how: if first.how == How::Whole { second.how } else { first.how }, ..first }
             }
             // symphonia cut off what ffmpeg reads, or stumbled over what ffmpeg does not.
-            _ if second.samples > 0 => second,
+            _ if second.frames > 0 => second,
             _ => return Err(self.failure(&second)),
         };
         best.length = length;
-        Ok(self.success(best))
+        self.success(best)
     }
 
-    fn success(&self, attempt: Attempt) -> Decoded {
+    fn success(&self, attempt: Attempt) -> Result<Decoded, Setback> {
+        if attempt.frames <= sink::window(self.wanted).start {
+            let from = self.wanted.from.unwrap_or_default().as_seconds();
+            let lasts = Millis::of_samples(attempt.frames).as_seconds();
+            let message = format!("audio_start_from is {from} s, but the audio lasts {lasts} s");
+            return Err(Setback::give_up(FailureCode::StartBeyondEnd, message));
+        }
         let mut warnings = Vec::new();
         if attempt.how != How::Whole
             || self.is_short(&attempt)
             || self.media.is_some_and(|media| media.is_cut)
         {
-            let decoded = spoken(attempt.samples);
-            let part = match attempt.length.filter(|length| is_short(attempt.samples, *length)) {
+            let decoded = spoken(attempt.frames);
+            let part = match attempt.length.filter(|length| is_short(attempt.frames, *length)) {
                 Some(length) => format!("{decoded} of {} could be decoded", spoken(length)),
                 None => format!("{decoded} could be decoded"),
             };
             let message = format!("the file ends early or is damaged: {part}");
             warnings.push(Warning::new(WarningCode::TruncatedMedia, message));
         }
-        Decoded { writer: attempt.writer, samples: attempt.samples, warnings }
+        warnings.extend(self.lack_of_channels(&attempt));
+        let Attempt { decoder, frames, writer, channels, is_uniform, .. } = attempt;
+        Ok(Decoded { decoder, frames, warnings, writer, channels, is_uniform })
+    }
+
+    /// What to say if there are no channels to tell speakers apart by.
+    fn lack_of_channels(&self, attempt: &Attempt) -> Option<Warning> {
+        match attempt.channels {
+            _ if !self.wanted.multichannel => None,
+            1 => Some(Warning::new(WarningCode::SingleChannel, "the file has one channel")),
+            count if attempt.is_uniform => {
+                let message =
+                    format!("all {count} channels of the file are the same, so one was transcribed");
+                Some(Warning::new(WarningCode::IdenticalChannels, message))
+            }
+            _ => None,
+        }
     }
 
     /// Why there are no samples.
@@ -199,6 +230,24 @@ impl Case {
                 Setback::give_up(FailureCode::AudioTooLong, message)
             }
             How::NoAudio => Setback::give_up(FailureCode::NoAudio, format!("{file} has no audio track")),
+            How::NoSuchTrack(count) => {
+                let tracks = if *count == 1 { "track" } else { "tracks" };
+                let numbers = match count {
+                    0 | 1 => "1".to_owned(),
+                    2 => "1 or 2".to_owned(),
+                    more => format!("from 1 to {more}"),
+                };
+                let message = format!("the file has {count} audio {tracks}; track must be {numbers}");
+                Setback::give_up(FailureCode::NoSuchTrack, message)
+            }
+            How::TooWide => {
+                let (count, most) = (attempt.channels, sink::MOST_CHANNELS);
+                let message = format!(
+                    "the file has {count} channels, and at most {most} are transcribed apart; leave \
+                     multichannel out to have them mixed"
+                );
+                Setback::give_up(FailureCode::TooManyChannels, message)
+            }
             How::Missing => {
                 let message = format!(
                     "this {name} file cannot be read without ffmpeg, which is not installed on this server"

@@ -25,9 +25,10 @@ use symphonia::core::packet::Packet;
 use crate::confine::Confinement;
 use crate::report::Report;
 use crate::sniff::Container;
-use output::{Output, OutputError, Span};
+use output::{Channels, Output, OutputError, Span};
 use plan::{Length, Plan, Refusal};
 use source::{Reached, Source};
+use steno_shared::failpoint;
 use steno_shared::time::SAMPLE_RATE;
 use timeline::Timeline;
 use track::Track;
@@ -41,18 +42,32 @@ const UNREAD: u64 = 256 * 1024;
 /// The first packets of an MP3 that was cut out of another lack what they refer to.
 const LEAD_IN_S: f64 = 0.1;
 
-/// What the child decodes, as its command line gives it.
+/// What the child is told, as its command line gives it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct NativeArgs {
     /// Its limits.
     #[command(flatten)]
     pub confinement: Confinement,
+    /// What it decodes.
+    #[command(flatten)]
+    pub input: NativeInput,
+}
+
+/// A file, and what is wanted of it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct NativeInput {
     /// What the parent recognised.
     #[arg(long)]
     pub container: Container,
     /// Where the media begin in the file.
     #[arg(long)]
     pub offset: u64,
+    /// The number of the audio track; 0 = the first.
+    #[arg(long, default_value_t = 0)]
+    pub track: u16,
+    /// Keep the channels apart, behind a head that tells how many there are.
+    #[arg(long)]
+    pub multichannel: bool,
     /// The file.
     pub file: PathBuf,
 }
@@ -63,22 +78,39 @@ pub struct NativeArgs {
 /// If the limits cannot be taken on.
 pub fn run(args: &NativeArgs) -> std::io::Result<()> {
     args.confinement.apply()?;
+    failpoint::arm().map_err(std::io::Error::other)?;
+    failpoint::hit_blocking("intake.native");
     let writer = BufWriter::with_capacity(BLOCK, std::io::stdout().lock());
-    match decode(args, writer) {
-        Ok(damage) => Report::Ended(damage).send(),
-        Err(Refusal::NoAudio) => Report::NoAudio.send(),
-        Err(refusal) => Report::Declined(refusal.to_string()).send(),
-    }
+    decode_to(&args.input, writer, &mut |report| report.send());
     Ok(())
 }
 
-/// Decodes the first audio track. Returns what was wrong with the file, if something was.
-fn decode(args: &NativeArgs, writer: impl Write) -> Result<Option<String>, Refusal> {
+/// Decodes a file in this very process, without any limit: for the fuzz target alone.
+pub fn decode_unconfined(input: &NativeInput, writer: impl Write) {
+    decode_to(input, writer, &mut |_| {});
+}
+
+fn decode_to(input: &NativeInput, writer: impl Write, tell: &mut dyn FnMut(Report)) {
+    let last = match decode(input, writer, tell) {
+        Ok(damage) => Report::Ended(damage),
+        Err(Refusal::NoAudio) => Report::NoAudio,
+        Err(Refusal::NoSuchTrack(count)) => Report::NoSuchTrack(count),
+        Err(refusal) => Report::Declined(refusal.to_string()),
+    };
+    tell(last);
+}
+
+/// Decodes an audio track. Returns what was wrong with the file, if something was.
+fn decode(
+    args: &NativeInput,
+    writer: impl Write,
+    tell: &mut dyn FnMut(Report),
+) -> Result<Option<String>, Refusal> {
     let plan = match args.container {
         Container::Wav => wav::plan(&mut File::open(&args.file)?)?,
-        Container::Mp4 => mp4::plan(&mut File::open(&args.file)?, |told| {
-            Report::Delay(told.delay.in_samples(SAMPLE_RATE)).send();
-            report(told.length.samples());
+        Container::Mp4 => mp4::plan(&mut File::open(&args.file)?, args.track, |told| {
+            tell(Report::Delay(told.delay.in_samples(SAMPLE_RATE)));
+            tell_length(tell, told.length.samples());
         })?,
         Container::Matroska => mkv::plan(&mut File::open(&args.file)?)?,
         _ => Plan::default(),
@@ -86,17 +118,20 @@ fn decode(args: &NativeArgs, writer: impl Write) -> Result<Option<String>, Refus
     let source = Source::open(File::open(&args.file)?, args.offset)?;
     let (reached, file_length) = (source.reached(), source.length());
     let reader = track::open(args.container, source)?;
-    let track = Track::first(args.container, reader.as_ref())?;
-    report(match plan.length {
+    let track = Track::find(args.container, reader.as_ref(), args.track)?;
+    let length = match plan.length {
         Length::AsInHeader => track.length(reader.as_ref()),
         told => told.samples(),
-    });
+    };
+    tell_length(tell, length);
     let keep = plan.keep.map_or(u64::MAX, |keep| keep.in_samples(track.rate));
     let span = Span { skip: plan.skip.in_samples(track.rate), keep };
+    let channels = if args.multichannel { Channels::Apart } else { Channels::Mixed };
     let mut decoding = Decoding {
         container: args.container,
+        number: args.track,
         is_endless: plan.is_endless,
-        output: Output::new(writer, span),
+        output: Output::new(writer, span, channels),
         interleaved: Vec::new(),
         heard_s: 0.0,
         lost_s: 0.0,
@@ -119,9 +154,9 @@ fn decode(args: &NativeArgs, writer: impl Write) -> Result<Option<String>, Refus
 }
 
 /// Tells how much audio there should be.
-fn report(length: Option<u64>) {
+fn tell_length(tell: &mut dyn FnMut(Report), length: Option<u64>) {
     if let Some(length) = length {
-        Report::Length(length).send();
+        tell(Report::Length(length));
     }
 }
 
@@ -132,6 +167,8 @@ struct Unread {
 
 struct Decoding<W> {
     container: Container,
+    /// Of the track.
+    number: u16,
     /// The file may end anywhere.
     is_endless: bool,
     track: Track,
@@ -158,13 +195,15 @@ impl<W: Write> Decoding<W> {
                 Ok(Some(other)) => self.timeline.see_other(track::time_in(reader.as_ref(), &other)),
                 Ok(None) => return Ok(None),
                 // The next link of a chain has begun, with tracks of its own.
-                Err(Error::ResetRequired) => match Track::first(self.container, reader.as_ref()) {
-                    Ok(track) => {
-                        self.track = track;
-                        self.timeline.reset();
+                Err(Error::ResetRequired) => {
+                    match Track::find(self.container, reader.as_ref(), self.number) {
+                        Ok(track) => {
+                            self.track = track;
+                            self.timeline.reset();
+                        }
+                        Err(refusal) => return Ok(Some(format!("the next part is not read: {refusal}"))),
                     }
-                    Err(refusal) => return Ok(Some(format!("the next part is not read: {refusal}"))),
-                },
+                }
                 Err(Error::IoError(error)) if self.is_endless && error.kind() == ErrorKind::UnexpectedEof => {
                     return Ok(None);
                 }

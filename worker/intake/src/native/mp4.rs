@@ -5,7 +5,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::plan::{Length, Plan, Refusal, Time, decline};
+use super::plan::{Length, Plan, Refusal, Time, decline, nth};
 
 /// The index of ten hours of AAC takes 7 MB.
 const LARGEST_INDEX: u64 = 64 << 20;
@@ -21,14 +21,19 @@ pub(super) struct Told {
     pub(super) delay: Time,
 }
 
-/// Looks at the index of an MP4 file.
-pub(super) fn plan(file: &mut (impl Read + Seek), tell: impl FnOnce(Told)) -> Result<Plan, Refusal> {
+/// Looks at the index of an MP4 file for the audio track of this number.
+pub(super) fn plan(
+    file: &mut (impl Read + Seek),
+    number: u16,
+    tell: impl FnOnce(Told),
+) -> Result<Plan, Refusal> {
     let index = read_index(file)?;
     let tracks: Vec<Track> =
         Boxes(&index).filter(|(kind, _)| kind == b"trak").map(|(_, body)| track(body)).collect();
     let has_video = tracks.iter().any(|track| &track.handler == b"vide");
-    let Some(audio) = tracks.iter().find(|track| &track.handler == b"soun") else {
-        return if has_video { Err(Refusal::NoAudio) } else { decline("neither audio nor video") };
+    let audio = match nth(tracks.iter().filter(|track| &track.handler == b"soun"), number) {
+        Err(Refusal::NoAudio) if !has_video => return decline("neither audio nor video"),
+        found => found?,
     };
     let movie = Movie {
         scale: child(&index, b"mvhd").map_or(0, |body| header_time(body).per_second),
@@ -263,7 +268,7 @@ mod tests {
     }
 
     fn look(file: &mut Cursor<Vec<u8>>) -> Result<Plan, Refusal> {
-        plan(file, |_| {})
+        plan(file, 0, |_| {})
     }
 
     const NORMAL: u32 = 0x0001_0000;
@@ -300,9 +305,15 @@ mod tests {
     fn length_and_delay_are_told_even_of_what_is_declined() {
         let mut told = None;
         let edits = [[500, u32::MAX, NORMAL], [200, 1024, NORMAL]];
-        assert!(plan(&mut file(b"soun", b"ac-3", &edits), |found| told = Some(found)).is_err());
+        assert!(plan(&mut file(b"soun", b"ac-3", &edits), 1, |found| told = Some(found)).is_err());
         let time = |ticks| Time { ticks, per_second: 1000 };
         assert_eq!(told, Some(Told { length: Length::Known(time(700)), delay: time(500) }));
+    }
+
+    #[test]
+    fn a_track_that_is_not_there_is_no_other() {
+        let refused = plan(&mut file(b"soun", b"mp4a", &[]), 2, |_| {});
+        assert!(matches!(refused, Err(Refusal::NoSuchTrack(1))), "{refused:?}");
     }
 
     #[test]

@@ -70,9 +70,21 @@ pub(super) enum Refusal {
     /// There are tracks, and none of them is audio.
     #[error("no audio track")]
     NoAudio,
+    /// There are only so many audio tracks.
+    #[error("{0} audio tracks")]
+    NoSuchTrack(u32),
     /// The file cannot be read.
     #[error("cannot read the file: {0}")]
     Read(#[from] io::Error),
+}
+
+/// Finds the track of this number among the audio tracks: from 1, and 0 is the first.
+pub(super) fn nth<T>(audio: impl Iterator<Item = T>, number: u16) -> Result<T, Refusal> {
+    let mut count = 0;
+    match audio.inspect(|_| count += 1).take(usize::from(number.max(1))).last() {
+        Some(track) if count >= u32::from(number) => Ok(track),
+        _ => Err(if count == 0 { Refusal::NoAudio } else { Refusal::NoSuchTrack(count) }),
+    }
 }
 
 /// Leaves the file to another decoder.
@@ -83,6 +95,17 @@ pub(super) fn decline<T>(reason: impl Into<String>) -> Result<T, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tracks_are_counted_from_1() {
+        let find = |number| nth(["a", "b", "c"].into_iter(), number);
+        for (number, track) in [(0, "a"), (1, "a"), (2, "b"), (3, "c")] {
+            assert_eq!(find(number).unwrap(), track);
+        }
+        assert!(matches!(find(4), Err(Refusal::NoSuchTrack(3))));
+        assert!(matches!(nth([0; 0].into_iter(), 0), Err(Refusal::NoAudio)));
+        assert!(matches!(nth([0; 0].into_iter(), 2), Err(Refusal::NoAudio)));
+    }
 
     #[test]
     fn times_convert_to_the_nearest_sample_and_saturate() {

@@ -15,11 +15,12 @@ pub(super) struct ResampleError {
     cause: String,
 }
 
-/// One stretch of audio of one rate. Its output is as long as its input, to half a sample, and begins with it: the
+/// One stretch of audio of one rate, its channels interleaved. Its output is as long as its input, to half a sample, and begins with it: the
 /// delay of the filter is taken off the front and made up for at the end.
 #[derive(Debug)]
 pub(super) struct Resampler {
     from: u32,
+    channels: usize,
     /// None if the rate is right already.
     filter: Option<Fft<f32>>,
     waiting: Vec<f32>,
@@ -31,9 +32,17 @@ pub(super) struct Resampler {
 }
 
 impl Resampler {
-    pub(super) fn new(from: u32) -> Result<Self, ResampleError> {
-        let mut this =
-            Self { from, filter: None, waiting: Vec::new(), block: Vec::new(), delay: 0, taken: 0, given: 0 };
+    pub(super) fn new(from: u32, channels: usize) -> Result<Self, ResampleError> {
+        let mut this = Self {
+            from,
+            channels,
+            filter: None,
+            waiting: Vec::new(),
+            block: Vec::new(),
+            delay: 0,
+            taken: 0,
+            given: 0,
+        };
         if from == SAMPLE_RATE {
             return Ok(this);
         }
@@ -42,19 +51,20 @@ impl Resampler {
         // The filter delays by half a block, which must be a whole number of output frames.
         let pair = 2 * input / gcd(input, output);
         let block = pair * BLOCK.div_ceil(pair);
-        let filter = Fft::new_custom(input, output, block, 1, 1, window, FixedSync::Both);
+        let filter = Fft::new_custom(input, output, block, 1, channels, window, FixedSync::Both);
         let filter = filter.map_err(|error| failed(from, &error))?;
         this.delay = filter.output_delay();
-        this.block = vec![0.0; filter.output_frames_max()];
+        this.block = vec![0.0; channels * filter.output_frames_max()];
         this.filter = Some(filter);
         Ok(this)
     }
 
-    /// Takes samples, and appends those that are ready to `output`.
+    /// Takes whole frames, and appends those that are ready to `output`.
     pub(super) fn push(&mut self, input: &[f32], output: &mut Vec<f32>) -> Result<(), ResampleError> {
-        self.taken += input.len() as u64;
+        let frames = (input.len() / self.channels) as u64;
+        self.taken += frames;
         if self.filter.is_none() {
-            self.given += input.len() as u64;
+            self.given += frames;
             output.extend_from_slice(input);
             return Ok(());
         }
@@ -63,32 +73,32 @@ impl Resampler {
         while let Some(count) = self.filter_block(used, None, output)? {
             used += count;
         }
-        self.waiting.drain(..used);
+        self.waiting.drain(..used * self.channels);
         Ok(())
     }
 
     /// The rest, once no more comes.
     pub(super) fn finish(mut self, output: &mut Vec<f32>) -> Result<(), ResampleError> {
         let due = self.due();
-        let mut left = Some(self.waiting.len());
+        let mut left = Some(self.waiting.len() / self.channels);
         while self.given < due && self.filter.is_some() {
             self.filter_block(0, left, output)?;
             left = Some(0);
             let surplus = self.given.saturating_sub(due);
             self.given -= surplus;
-            output.truncate(output.len() - surplus as usize);
+            output.truncate(output.len() - surplus as usize * self.channels);
         }
         Ok(())
     }
 
-    /// The length of the output for all that was taken.
+    /// The length of the output for all that was taken, in frames.
     fn due(&self) -> u64 {
         let (from, to) = (u128::from(self.from), u128::from(SAMPLE_RATE));
         let due = (u128::from(self.taken) * to + from / 2) / from;
         u64::try_from(due).unwrap_or(u64::MAX)
     }
 
-    /// Filters one block of the waiting samples, of which only the first `partial` count if that is given. Returns
+    /// Filters one block of the waiting frames, of which only the first `partial` count if that is given. Returns
     /// how many were used, or none if there are too few.
     fn filter_block(
         &mut self,
@@ -98,14 +108,15 @@ impl Resampler {
     ) -> Result<Option<usize>, ResampleError> {
         let Some(filter) = self.filter.as_mut() else { return Ok(None) };
         let wanted = filter.input_frames_next();
-        if partial.is_none() && self.waiting.len() - at < wanted {
+        let (from, channels) = (self.from, self.channels);
+        let (waiting, room) = (self.waiting.len() / channels, self.block.len() / channels);
+        if partial.is_none() && waiting - at < wanted {
             return Ok(None);
         }
-        let (from, frames) = (self.from, self.block.len());
         let indexing = Indexing { input_offset: at, partial_len: partial, ..Indexing::default() };
-        let input = InterleavedSlice::new(&self.waiting, 1, self.waiting.len());
+        let input = InterleavedSlice::new(&self.waiting, channels, waiting);
         let input = input.map_err(|error| failed(from, &error))?;
-        let block = InterleavedSlice::new_mut(&mut self.block, 1, frames);
+        let block = InterleavedSlice::new_mut(&mut self.block, channels, room);
         let mut block = block.map_err(|error| failed(from, &error))?;
         let (_, written) = filter
             .process_into_buffer(&input, &mut block, Some(&indexing))
@@ -113,7 +124,7 @@ impl Resampler {
         let dropped = self.delay.min(written);
         self.delay -= dropped;
         self.given += (written - dropped) as u64;
-        output.extend_from_slice(&self.block[dropped..written]);
+        output.extend_from_slice(&self.block[dropped * channels..written * channels]);
         Ok(Some(wanted))
     }
 }
@@ -133,7 +144,7 @@ mod tests {
     use super::*;
 
     fn resample(from: u32, input: &[f32], step: usize) -> Vec<f32> {
-        let (mut resampler, mut output) = (Resampler::new(from).unwrap(), Vec::new());
+        let (mut resampler, mut output) = (Resampler::new(from, 1).unwrap(), Vec::new());
         for piece in input.chunks(step) {
             resampler.push(piece, &mut output).unwrap();
         }
@@ -166,6 +177,22 @@ mod tests {
             let worst = worst.fold(0.0, f32::max);
             // Half a sample of delay would be 0.1.
             assert!(worst < 0.002, "{from} Hz: {worst}");
+        }
+    }
+
+    #[test]
+    fn channels_do_not_touch_each_other() {
+        for from in [8_000, 16_000, 44_100, 48_000] {
+            let channels = [440.0, 1_000.0, 3_000.0].map(|hertz| tone(from, hertz, 20_011));
+            let frames: Vec<f32> =
+                (0..20_011).flat_map(|at| channels.iter().map(move |channel| channel[at])).collect();
+            let (mut resampler, mut together) = (Resampler::new(from, 3).unwrap(), Vec::new());
+            frames.chunks(3 * 1152).for_each(|piece| resampler.push(piece, &mut together).unwrap());
+            resampler.finish(&mut together).unwrap();
+            for (nr, channel) in channels.iter().enumerate() {
+                let found: Vec<f32> = together.iter().skip(nr).step_by(3).copied().collect();
+                assert_eq!(found, resample(from, channel, 1152), "{from} Hz, channel {nr}");
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use symphonia::default::formats::{
     AdtsReader, AiffReader, CafReader, FlacReader, IsoMp4Reader, MkvReader, MpaReader, OggReader, WavReader,
 };
 
-use super::plan::{Refusal, decline};
+use super::plan::{Refusal, decline, nth};
 use super::source::Source;
 use crate::sniff::Container;
 
@@ -79,28 +79,42 @@ pub(super) struct Track {
 }
 
 impl Track {
-    /// The first audio track of a file.
-    pub(super) fn first(container: Container, reader: &dyn FormatReader) -> Result<Self, Refusal> {
-        let mut others = 0;
+    /// The audio track of this number.
+    pub(super) fn find(
+        container: Container,
+        reader: &dyn FormatReader,
+        number: u16,
+    ) -> Result<Self, Refusal> {
+        let mut audio = Vec::new();
         for track in reader.tracks() {
             match &track.codec_params {
-                Some(CodecParameters::Audio(params)) => {
-                    let rate = check(container, params)?;
-                    return Ok(Self {
-                        id: track.id,
-                        rate,
-                        decoder: CODECS.make_audio_decoder(params, &AudioDecoderOptions::default())?,
-                        // The decoder of Opus drops the delay by itself.
-                        has_delay_in_time: container == Container::Matroska && params.codec != CODEC_ID_OPUS,
-                        time_base: track.time_base,
-                        frames: track.num_frames,
-                    });
+                Some(CodecParameters::Audio(params)) => audio.push((track, params)),
+                Some(_) => {}
+                // It may be the one.
+                None if audio.len() < usize::from(number.max(1)) => {
+                    return decline("a track of a kind that is not known");
                 }
-                Some(_) => others += 1,
-                None => return decline("a track of a kind that is not known"),
+                None => break,
             }
         }
-        if others > 0 { Err(Refusal::NoAudio) } else { decline("no track at all") }
+        let (track, params) = match nth(audio.into_iter(), number) {
+            Err(Refusal::NoAudio) if reader.tracks().is_empty() => return decline("no track at all"),
+            // symphonia does not list what it cannot decode.
+            Err(Refusal::NoSuchTrack(_)) if container == Container::OggPlain => {
+                return decline("too few tracks");
+            }
+            found => found?,
+        };
+        let rate = check(container, params)?;
+        Ok(Self {
+            id: track.id,
+            rate,
+            decoder: CODECS.make_audio_decoder(params, &AudioDecoderOptions::default())?,
+            // The decoder of Opus drops the delay by itself.
+            has_delay_in_time: container == Container::Matroska && params.codec != CODEC_ID_OPUS,
+            time_base: track.time_base,
+            frames: track.num_frames,
+        })
     }
 
     /// How much audio the header tells of, in 16 kHz samples.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 #![expect(clippy::print_stdout, reason = "the tables are what `--nocapture` is for")]
 
+mod damage;
 mod formats;
 mod lab;
 mod limits;
@@ -12,4 +13,5 @@ mod refused;
 mod signal;
 mod special;
 mod truncated;
+mod wanted;
 mod worker;

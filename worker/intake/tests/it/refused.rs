@@ -150,6 +150,20 @@ async fn hostile_headers_are_refused_quickly() {
 }
 
 #[tokio::test]
+async fn durations_that_a_header_invents_are_not_believed() {
+    for (name, arguments) in [("long.m4a", "-c:a aac"), ("long.mp4", "-c:a alac")] {
+        let mut content = std::fs::read(encode(name, arguments)).unwrap();
+        for (kind, at) in [(b"mvhd", 20), (b"mdhd", 20), (b"tkhd", 24)] {
+            let found = content.windows(4).position(|window| window == kind).unwrap();
+            content[found + at..found + at + 4].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
+        }
+        let heard = lab().take_in(&put(name, &content)).await.unwrap();
+        assert!((heard.seconds() - 6.437).abs() < 0.05, "{name}: {} s", heard.seconds());
+        assert!(heard.warnings.is_empty(), "{name}: {:?}", heard.warnings);
+    }
+}
+
+#[tokio::test]
 async fn without_ffmpeg_the_refusal_says_what_is_missing() {
     for path in [encode("needs.wma", "-c:a wmav2"), film("needs.avi", "-c:v mpeg4 -c:a pcm_s16le")] {
         let (code, message) = lab_without_ffmpeg().refused(&path).await;

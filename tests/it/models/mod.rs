@@ -18,7 +18,7 @@ use steno_tests::process::executable;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use hub::{Ask, Hub, Serve};
+use hub::{Hub, Serve};
 
 const ID: &str = "tiny-test";
 const FILE: &str = "ggml-tiny-test.bin";

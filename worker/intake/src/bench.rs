@@ -9,7 +9,7 @@ use serde::Serialize;
 use steno_runtime::Meter;
 use steno_runtime::cost::{Cost, Stopwatch};
 use steno_shared::id::JobId;
-use steno_shared::job::{MAX_ATTEMPTS, Setback};
+use steno_shared::job::{MAX_ATTEMPTS, MediaOptions, Setback};
 use steno_shared::object::{DirStore, ObjectKey, ObjectStore};
 use steno_shared::time::Millis;
 use tokio_util::sync::CancellationToken;
@@ -62,11 +62,13 @@ async fn decode(
     let sniffed = File::open(file).and_then(|mut file| sniff_file(&mut file));
     let sniffed = sniffed.with_context(|| format!("cannot read {}", file.display()))?;
     let (meter, stop) = (Meter::default(), CancellationToken::new());
-    let task = Task { file, file_name: None, objects, key, meter: &meter, stop: &stop };
+    let (meter, media) = (&meter, &MediaOptions::default());
+    let task = Task { file, file_name: None, media, objects, key, meter, stop: &stop };
     let decoded = decoders.decode(&task, sniffed, MAX_ATTEMPTS).await.map_err(|setback| match setback {
         Setback::Final(failure) => anyhow!("{}", failure.message),
         other => anyhow!("{other:?}"),
     })?;
-    decoded.writer.finish().await?;
-    Ok(decoded.samples)
+    let frames = decoded.frames;
+    decoded.finish(objects, &key).await?;
+    Ok(frames)
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
 
-use steno_runtime::engine::{ChunkOptions, Decoding, StopFlag, Transcriber, TranscriberModel};
+use steno_runtime::engine::{ChunkOptions, StopFlag, Transcriber, TranscriberModel};
 use steno_shared::catalog;
 use steno_shared::language::Language;
 use steno_tests::scripted_model::{self, Script};
@@ -33,7 +33,7 @@ fn the_script_is_decoded_from_any_sound() {
     for kind in ["f16", "q8_0"] {
         let (mut state, script) = least(kind);
         let english = Language::parse("en").unwrap();
-        let options = ChunkOptions { language: english, decoding: Decoding::Likeliest };
+        let options = ChunkOptions::of(english);
         for samples in sounds() {
             let heard = state.transcribe(&samples, &options, &StopFlag::default()).unwrap();
             assert_eq!(heard.segments.len(), script.segments.len(), "{kind}: {heard:?}");

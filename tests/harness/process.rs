@@ -106,10 +106,26 @@ impl Process {
     /// If the process has ended.
     #[must_use]
     pub fn anonymous_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+        anonymous_memory_of(self.id()).unwrap()
     }
+
+    /// The same of all its children together. Those that end meanwhile count for nothing.
+    #[must_use]
+    pub fn anonymous_memory_of_children(&self) -> u64 {
+        let (id, mut sum) = (self.id(), 0);
+        for thread in std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
+            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            let ids = children.split_whitespace().filter_map(|id| id.parse().ok());
+            sum += ids.filter_map(anonymous_memory_of).sum::<u64>();
+        }
+        sum
+    }
+}
+
+fn anonymous_memory_of(id: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
 impl Drop for Process {

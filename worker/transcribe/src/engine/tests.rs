@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use steno_runtime::engine::{ChunkOptions, ChunkText, EngineError, StopFlag, Transcriber, TranscriberModel};
+use steno_shared::catalog::manifest::{InstalledFile, Manifest};
 use steno_shared::catalog::{self, Model, ModelId};
 use steno_shared::language::Language;
 use steno_tests::wait;
@@ -103,9 +104,19 @@ impl Lab {
     fn new(room: u64, idle: Option<Duration>) -> Self {
         let folder = TempDir::new().unwrap();
         for id in ["small", "medium", "large-v3"] {
-            let path = catalog::model(id).unwrap().path(folder.path());
+            let entry = catalog::model(id).unwrap();
+            let path = entry.path(folder.path());
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::File::create(path).unwrap().set_len(SIZE).unwrap();
+            let file = InstalledFile {
+                name: entry.file().to_owned(),
+                bytes: SIZE,
+                sha256: String::new(),
+                verified: false,
+                source: "test".to_owned(),
+            };
+            let manifest = Manifest::new(entry.id.clone(), vec![file], "2026-11-21T00:00:00Z".to_owned());
+            manifest.write(&entry.folder(folder.path())).unwrap();
         }
         let loader = Arc::<FakeLoader>::default();
         let limits = Limits { memory: room * SIZE, idle, states: 0 };

@@ -66,6 +66,24 @@ pub(crate) fn ffmpeg(name: &str, arguments: &str) -> PathBuf {
     path
 }
 
+/// The codec of a file's audio, and what ffmpeg makes of it when nobody tells it anything but the decoder.
+pub(crate) fn ffmpegs_own(path: &Path, decoder: &str) -> (String, Vec<i16>) {
+    let output = Command::new("ffmpeg")
+        .args("-hide_banner -nostdin -nostats".split(' '))
+        .args(decoder.split_whitespace())
+        .arg("-i")
+        .arg(path)
+        .args("-map 0:a:0 -ac 1 -ar 16000 -f s16le pipe:1".split(' '))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", path.display());
+    let told = String::from_utf8_lossy(&output.stderr);
+    let (_, codec) = told.split_once(": Audio: ").unwrap();
+    let codec = codec.split([' ', ',']).next().unwrap().to_owned();
+    let samples = output.stdout.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+    (codec, samples.collect())
+}
+
 /// The signal, encoded to a pipe: nothing at the start of the file can be mended afterwards.
 pub(crate) fn record(name: &str, arguments: &str) -> PathBuf {
     let output = Command::new("ffmpeg")

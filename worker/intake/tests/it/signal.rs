@@ -9,6 +9,8 @@ pub(crate) const RATE: usize = 48_000;
 const SECONDS: f64 = 6.437;
 /// Offsets are looked for this far, in samples.
 const FARTHEST: i64 = 1_600;
+/// And this far beside another decoder's samples.
+const NEAREST: i64 = 480;
 /// A quarter of a second is compared at a time.
 const PART: usize = 4_000;
 
@@ -31,10 +33,10 @@ pub(crate) static SIGNAL: LazyLock<Vec<f32>> = LazyLock::new(|| {
 pub(crate) static EXPECTED: LazyLock<Vec<f32>> =
     LazyLock::new(|| SIGNAL.iter().step_by(3).copied().collect());
 
-/// How decoded samples compare to the signal.
+/// How decoded samples compare to the signal, or to those of another decoder.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Comparison {
-    /// Longer than the signal by so much, in milliseconds.
+    /// Longer by so much, in milliseconds.
     pub(crate) longer_ms: f64,
     /// Late by so much near the start, in the middle and near the end.
     pub(crate) late_ms: [f64; 3],
@@ -57,6 +59,26 @@ pub(crate) fn compare(decoded: &[i16]) -> Comparison {
     Comparison {
         longer_ms,
         late_ms: found.map(|(late, _)| late as f64 / 48.0),
+        correlation: found.iter().fold(1.0, |least, (_, correlation)| f64::min(least, *correlation)),
+    }
+}
+
+/// The same beside another decoder's samples, to a whole sample.
+pub(crate) fn beside(reference: &[i16], decoded: &[i16]) -> Comparison {
+    let floats = |samples: &[i16]| -> Vec<f32> { samples.iter().map(|sample| f32::from(*sample)).collect() };
+    let (reference, decoded) = (floats(reference), floats(decoded));
+    let last = reference.len().min(decoded.len()) as i64 - NEAREST - PART as i64 - 2;
+    let found = [NEAREST, (NEAREST + last) / 2, last].map(|at| {
+        let expected = &reference[at as usize..at as usize + PART];
+        let fit = |late: i64| {
+            let heard = &decoded[(at + late) as usize..(at + late) as usize + PART];
+            (late, correlation(expected.iter().copied(), heard))
+        };
+        (-NEAREST..=NEAREST).map(fit).max_by(|one, other| one.1.total_cmp(&other.1)).unwrap()
+    });
+    Comparison {
+        longer_ms: (decoded.len() as f64 - reference.len() as f64) / 16.0,
+        late_ms: found.map(|(late, _)| late as f64 / 16.0),
         correlation: found.iter().fold(1.0, |least, (_, correlation)| f64::min(least, *correlation)),
     }
 }

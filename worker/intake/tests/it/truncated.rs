@@ -38,7 +38,6 @@ async fn what_is_left_of_a_cut_file_is_heard_with_a_warning() {
         encode("c.w64", ""),
         encode("c.flac", ""),
         encode("c.mp3", "-c:a libmp3lame -b:a 128k"),
-        encode("c.mp2", "-c:a mp2 -b:a 128k"),
         encode("c.aac", "-c:a aac -b:a 128k"),
         encode("c.ogg", "-c:a libvorbis -q:a 5"),
         encode("c.opus", "-c:a libopus -b:a 96k"),

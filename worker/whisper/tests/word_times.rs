@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
 
 use steno_runtime::cost::Stopwatch;
-use steno_runtime::engine::{ChunkOptions, Decoding, StopFlag, TranscriberModel};
+use steno_runtime::engine::{ChunkOptions, StopFlag, TranscriberModel};
 use steno_shared::catalog::{self, AlignmentHead, WordTimes};
 use steno_shared::language::Language;
 use steno_tests::clips::{self, Clip};
@@ -20,7 +20,7 @@ fn measure(folder: &std::path::Path, clips: &[(Clip, Vec<f32>)], word_times: Wor
     let mut entry = catalog::model(bundled::ID).unwrap().clone();
     entry.word_times = word_times;
     let mut state = WhisperModel::load(&entry.path(folder), &entry).unwrap().open().unwrap();
-    let options = ChunkOptions { language: Language::parse("en").unwrap(), decoding: Decoding::Likeliest };
+    let options = ChunkOptions::of(Language::parse("en").unwrap());
     let (mut off, watch) = (Vec::new(), Stopwatch::start());
     for (clip, samples) in clips {
         let chunk = state.transcribe(samples, &options, &StopFlag::default()).unwrap();

@@ -75,7 +75,7 @@ struct TranscribeForm {
     keywords: Option<Vec<String>>,
     /// What is written in place of what: find:replacement; at most 100.
     replace: Option<Vec<String>>,
-    /// 0 takes the likeliest words, up to 1 less likely ones too, not the same each time. From 0.5 on the model
+    /// 0 takes the likeliest words, up to 1 less likely ones too, drawn by chance but the same for the same audio. From 0.5 on the model
     /// hears no prompt and no keywords.
     temperature: Option<f32>,
 }
@@ -118,7 +118,7 @@ struct JobForm {
     keywords: Option<Vec<String>>,
     /// What is written in place of what: find:replacement; at most 100.
     replace: Option<Vec<String>>,
-    /// 0 takes the likeliest words, up to 1 less likely ones too, not the same each time. From 0.5 on the model
+    /// 0 takes the likeliest words, up to 1 less likely ones too, drawn by chance but the same for the same audio. From 0.5 on the model
     /// hears no prompt and no keywords.
     temperature: Option<f32>,
 }
@@ -158,7 +158,7 @@ struct JobRequest {
     keywords: Option<Vec<String>>,
     /// What is written in place of what: find:replacement; at most 100.
     replace: Option<Vec<String>>,
-    /// 0 takes the likeliest words, up to 1 less likely ones too, not the same each time. From 0.5 on the model
+    /// 0 takes the likeliest words, up to 1 less likely ones too, drawn by chance but the same for the same audio. From 0.5 on the model
     /// hears no prompt and no keywords.
     temperature: Option<f32>,
 }

@@ -26,7 +26,7 @@ pub trait TranscriberModel: fmt::Debug + Send + Sync {
 }
 
 /// Speech to text, a chunk at a time. What one call returns does not depend on the calls before it, but for the
-/// random numbers of [`Decoding::Sampled`], of the engine's own second tries and of its beam search.
+/// random numbers of the second tries that a greedy search makes of itself.
 pub trait Transcriber: fmt::Debug + Send {
     /// The language spoken in `samples` (16 kHz mono, -1 to 1, at most 30 s), and how likely it is, 0 to 1. Only
     /// languages that the model has learnt are considered.

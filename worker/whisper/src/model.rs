@@ -63,8 +63,7 @@ impl WhisperModel {
 
 impl TranscriberModel for WhisperModel {
     fn open(&self) -> Result<Box<dyn Transcriber>, EngineError> {
-        let state = State::open(&self.context)
-            .ok_or_else(|| EngineError::Failed("no memory for another decoding state".into()))?;
+        let state = State::open(&self.context).ok_or_else(no_memory)?;
         Ok(Box::new(WhisperState {
             state,
             context: Arc::clone(&self.context),
@@ -191,6 +190,11 @@ impl Transcriber for WhisperState {
             Decoding::Likeliest => 0.0,
             Decoding::Sampled(temperature) => temperature.as_f32(),
         };
+        if self.beams > 1 || temperature > 0.0 {
+            // whisper.cpp seeds its random numbers when a state is opened, and a beam search draws too: only a fresh
+            // state gives the same text for the same audio.
+            self.state = State::open(&self.context).ok_or_else(no_memory)?;
+        }
         let request = Request {
             language: &language,
             prompt: &prompt.unwrap_or_default(),
@@ -218,6 +222,10 @@ impl Transcriber for WhisperState {
         };
         Ok(ChunkText { segments: tokens::segments(&tokens, &chunk), no_speech_probability })
     }
+}
+
+fn no_memory() -> EngineError {
+    EngineError::Failed("no memory for another decoding state".into())
 }
 
 /// The samples, with silence behind them if they are few.

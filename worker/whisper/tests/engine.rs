@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
 
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
@@ -214,18 +213,19 @@ fn a_prompt_beyond_the_models_room_is_known_and_does_no_harm() {
 }
 
 #[test]
-fn the_warmer_the_freer() {
-    let clip = decode(&some_clips(2)[1].path());
+fn the_same_audio_gives_the_same_text_however_freely_and_whatever_came_before() {
+    let clips: Vec<_> = some_clips(3).iter().map(|clip| decode(&clip.path())).collect();
     let stop = StopFlag::default();
     let mut state = state();
     let mut texts = |decoding: Decoding| {
         let options = ChunkOptions { decoding, ..english() };
-        let texts = (0..6).map(|_| text(&state.transcribe(&clip, &options, &stop).unwrap()));
-        texts.collect::<HashSet<String>>().len()
+        let mut said = |clip: &Vec<f32>| text(&state.transcribe(clip, &options, &stop).unwrap());
+        let rounds: Vec<Vec<String>> = (0..3).map(|_| clips.iter().map(&mut said).collect()).collect();
+        assert!(rounds.windows(2).all(|pair| pair[0] == pair[1]), "{rounds:?}");
+        rounds.into_iter().next().unwrap()
     };
-    // The beam search draws too, but rarely another way.
     let (likeliest, free) = (texts(Decoding::Likeliest), texts(sampled(1.0)));
-    assert!(free >= 3 && free > likeliest, "{free} and {likeliest} different texts of 6");
+    assert_ne!(likeliest, free, "warmth makes no difference");
 }
 
 #[test]

@@ -28,7 +28,6 @@ PHONEME_WEIGHT, ALIGNMENT_WEIGHT = 0.5, 0.3
 CLIP_NORM = 5.0
 WARM_UP = 150  # steps
 AVERAGE_EVERY = 16  # steps, of the processes
-SMOOTHING = 0.03  # share of the newest parameters in the smoothed ones, at each synchronisation
 
 
 def arguments() -> argparse.Namespace:
@@ -79,9 +78,6 @@ class Training:
             self.step, self.seconds = checkpoint["step"], checkpoint["seconds"]
             for optimiser, state in zip(self.optimisers, checkpoint["optimisers"], strict=True):
                 optimiser.load_state_dict(state)
-            self.smoothed = checkpoint["smoothed"]
-        else:
-            self.smoothed = {n: t.clone() for n, t in self.model.state_dict().items()}
         seed = 1000 * self.step + options.rank
         self.batches = Batches(clips, options.batch_seconds, seed)
         self.parameters = list(self.model.parameters())
@@ -98,7 +94,6 @@ class Training:
         partial = self.file.with_suffix(".partial")
         state = {
             "model": self.model.state_dict(),
-            "smoothed": self.smoothed,
             "dimensions": asdict(self.model.dimensions),
             "phoneme_ids": self.phoneme_ids.ids,
             "step": self.step,
@@ -190,9 +185,6 @@ class Training:
             self.average()
             dist.all_reduce(state)
             self.seconds = float(state[1])
-        with torch.no_grad():
-            for name, tensor in self.model.state_dict().items():
-                self.smoothed[name].lerp_(tensor, SMOOTHING)
         return bool(state[0] > 0) or self.seconds / 3600 >= self.options.hours
 
 

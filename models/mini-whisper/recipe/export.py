@@ -92,9 +92,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--mean-with", type=Path, help="a checkpoint that this one started from")
     parser.add_argument("--type", choices=FILE_TYPES, default="q8_0")
     arguments = parser.parse_args()
     checkpoint = torch.load(arguments.checkpoint, weights_only=True)
+    if arguments.mean_with:
+        other = torch.load(arguments.mean_with, weights_only=True)["model"]
+        weights = checkpoint["model"].items()
+        checkpoint["model"] = {name: (tensor + other[name]) / 2 for name, tensor in weights}
     with arguments.out.open("wb") as file:
         write(checkpoint, file, arguments.type)
     print(f"{arguments.out}: {arguments.out.stat().st_size} bytes")

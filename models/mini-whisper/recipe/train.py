@@ -26,6 +26,8 @@ from .muon import Muon
 
 PHONEME_WEIGHT, ALIGNMENT_WEIGHT = 0.5, 0.3
 CLIP_NORM = 5.0
+WARM_UP = 150  # steps
+AVERAGE_EVERY = 16  # steps, of the processes
 
 
 def arguments() -> argparse.Namespace:
@@ -36,15 +38,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--hours", type=float, required=True, help="hours of sound to see, in all")
     parser.add_argument("--decay-hours", type=float, required=True)
+    parser.add_argument(
+        "--until", type=float, help="Unix time: --hours become what fits in till then"
+    )
     parser.add_argument("--ramp-hours", type=float, default=150, help="until windows are long")
     parser.add_argument("--long", type=float, nargs=2, default=(0.1, 0.4), help="shares")
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--warm-up", type=int, default=60, help="steps")
     parser.add_argument("--batch-seconds", type=float, default=55)
     parser.add_argument("--save-minutes", type=float, default=4)
     parser.add_argument("--rank", type=int, default=0)
     parser.add_argument("--world", type=int, default=1)
-    parser.add_argument("--average-every", type=int, default=16, help="steps")
     parser.add_argument("--port", type=int, default=29731)
     return parser.parse_args()
 
@@ -63,9 +66,8 @@ class Training:
         self.log(f"{len(clips)} clips, {sum(clip.seconds for clip in clips) / 3600:.1f} h")
         torch.manual_seed(0)
         self.model = Whisper(Dimensions(width))
-        blocks = [(n, p) for n, p in self.model.named_parameters()]
-        hidden = [p for n, p in blocks if p.ndim == 2 and "blocks" in n]
-        others = [p for n, p in blocks if not (p.ndim == 2 and "blocks" in n)]
+        hidden = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "blocks" in n]
+        others = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "blocks" not in n]
         self.optimisers = [
             Muon(hidden, options.lr),
             torch.optim.AdamW(others, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0),
@@ -90,23 +92,21 @@ class Training:
     def save(self) -> None:
         """Replaces the checkpoint in one step, so that a kill leaves the old or the new one."""
         partial = self.file.with_suffix(".partial")
-        torch.save(
-            {
-                "model": self.model.state_dict(),
-                "dimensions": asdict(self.model.dimensions),
-                "phoneme_ids": self.phoneme_ids.ids,
-                "step": self.step,
-                "seconds": self.seconds,
-                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-            },
-            partial,
-        )
+        state = {
+            "model": self.model.state_dict(),
+            "dimensions": asdict(self.model.dimensions),
+            "phoneme_ids": self.phoneme_ids.ids,
+            "step": self.step,
+            "seconds": self.seconds,
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+        }
+        torch.save(state, partial)
         partial.replace(self.file)
 
     def learning_rate(self) -> float:
         options = self.options
         left = (options.hours - self.seconds / 3600) / options.decay_hours
-        return options.lr * min(1, (self.step + 1) / options.warm_up) * max(0.005, min(1, left))
+        return options.lr * min(1, (self.step + 1) / WARM_UP) * max(0.005, min(1, left))
 
     def progress(self) -> Progress:
         first, last = self.options.long
@@ -119,10 +119,9 @@ class Training:
             flat = torch.cat([p.reshape(-1) for p in self.parameters])
             dist.all_reduce(flat)
             flat /= self.options.world
-            at = 0
-            for parameter in self.parameters:
-                parameter.copy_(flat[at : at + parameter.numel()].view_as(parameter))
-                at += parameter.numel()
+            sizes = [p.numel() for p in self.parameters]
+            for parameter, part in zip(self.parameters, flat.split(sizes), strict=True):
+                parameter.copy_(part.view_as(parameter))
 
     def one_step(self) -> Losses:
         for optimiser in self.optimisers:
@@ -151,16 +150,19 @@ class Training:
         stop = torch.zeros(1)
         signal.signal(signal.SIGTERM, lambda *_: stop.fill_(1))
         started = reported = saved = time.time()
-        first_seconds, cpu_started = self.seconds, time.process_time()
+        first_seconds, cpu_started, until = self.seconds, time.process_time(), self.options.until
         recent: list[list[float]] = []
         ended = False
         while not ended:
             losses = self.one_step()
             terms = [losses.token, losses.phoneme, losses.alignment]
             recent.append([*(term.item() for term in terms), losses.accuracy])
-            if self.step % self.options.average_every == 0:
+            if self.step % AVERAGE_EVERY == 0:
                 ended = self.synchronise(stop)
             now = time.time()
+            if until:
+                speed = (self.seconds - first_seconds) / (now - started)
+                self.options.hours = (self.seconds + speed * (until - now)) / 3600
             if now - reported > 60:
                 means = np.mean(recent, axis=0)
                 cpu, seen = time.process_time() - cpu_started, self.seconds - first_seconds

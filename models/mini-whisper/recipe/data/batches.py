@@ -13,8 +13,11 @@ from .windows import REALIGNED, TIMED, UNTIMED, Batch, Plan, Window, collate, co
 NONSPEECH_SHARE = 0.06  # of all windows
 BACKGROUND_SHARE = 0.10  # of long windows have a sound without words between sentences
 SPANISH_SHARE = 0.08  # of long windows
-PROMPT_SHARE = 0.10  # of batches
-WIDTHS, WIDTH_SHARES = [12, 18, 24, 30], [0.2, 0.2, 0.15, 0.45]
+PROMPT_SHARE = 0.15  # of batches
+PASSAGE_SHARE = 0.6  # of the windows of several sentences are of one passage, as far as it goes
+LONGEST_PROMPT = 160  # tokens
+PADDED_SHARE = 0.35  # of short batches: each file ends some time before its window
+WIDTHS, WIDTH_SHARES = [12, 18, 24, 30], [0.3, 0.2, 0.15, 0.35]
 
 
 @dataclass
@@ -59,19 +62,16 @@ class Batches:
             backgrounds = [(int(self.rng.uniform(0, 50)), codes[:used], 0.0)]
         return Plan([], used_frames=used, backgrounds=backgrounds)
 
-    def prompt(self, longest: int) -> list[int]:
-        """Earlier text, mostly with timestamps, of sentences that have nothing to do with it."""
+    def prompt(self, clip: Clip) -> list[int]:
+        """The text before a clip in its passage, mostly with timestamps; none at the beginning."""
+        longest = int(self.rng.integers(5, LONGEST_PROMPT))
+        timed, end = self.chance(0.7), self.rng.uniform(WINDOW_SECONDS / 2, WINDOW_SECONDS)
         classes: list[int] = []
-        time = self.rng.uniform(0, 5)
-        timed = self.chance(0.7)
-        while len(classes) < longest:
-            clip = self.clip(self.clips)
-            text = clip.classes.tolist()
-            start, end = timestamp_class(time), timestamp_class(time + clip.speech_end)
-            classes += [start, *text, end] if timed else text
-            time = (time + clip.speech_end + 0.3) % (WINDOW_SECONDS - 2)
-            if self.chance(0.2):
-                break
+        while (clip := clip.before) and len(classes) < longest:  # backwards
+            text, start = clip.classes.tolist(), end - clip.speech_end
+            if timed and start >= 0:
+                text = [timestamp_class(start), *text, timestamp_class(end)]
+            classes, end = text + classes, start - self.rng.uniform(0.1, 0.6)
         return classes[-longest:]
 
     def short_batch(self, progress: Progress) -> Batch:
@@ -92,9 +92,12 @@ class Batches:
             self.short_plan(low, high, sentences, each, prompted)
             for _ in range(max(4, int(self.seconds / each)))
         ]
-        need = max(
-            plan.lead + sum(c.seconds + 0.04 for c in plan.clips) + sum(plan.gaps) for plan in plans
-        )
+        need = max(plan.seconds for plan in plans)
+        if self.chance(PADDED_SHARE):
+            need += rng.uniform(0.6, 2.4)
+            for plan in plans:
+                if plan.used_frames is None:
+                    plan.used_frames = int(plan.seconds * FRAMES_PER_SECOND)
         frames = int(min(WINDOW_SECONDS - offset, max(1, need + rng.uniform(0, 0.4))) * 50) * 2
         windows = [compose(plan, frames, offset, rng) for plan in plans]
         return collate(windows, offset)
@@ -107,13 +110,23 @@ class Batches:
             return self.nonspeech(int(seconds * FRAMES_PER_SECOND))
         clips = [self.clips[rng.integers(low, high)] for _ in range(sentences)]
         clips = [clip for clip in clips if clip.language == clips[0].language]
+        if sentences > 1 and self.chance(PASSAGE_SHARE):
+            clips = self.similar_passage(clips)
         return Plan(
             clips,
             lead=rng.choice([0, rng.uniform(0, 0.3), rng.uniform(0, 1)]),
             gaps=[rng.choice([0.1, rng.uniform(0, 0.6)]) for _ in clips],
-            prompt=self.prompt(int(rng.integers(5, 80))) if prompted and self.chance(0.6) else [],
+            prompt=self.prompt(clips[0]) if prompted else [],
             head=rng.choice([TIMED, UNTIMED, REALIGNED], p=[0.83, 0.08, 0.09]),
         )
+
+    def similar_passage(self, clips: list[Clip]) -> list[Clip]:
+        """As many clips from the first one on in its passage, if they take no longer than these."""
+        following = clips[:1]
+        while len(following) < len(clips) and (clip := following[-1].after):
+            following.append(clip)
+        fits = sum(clip.seconds for clip in following) <= sum(clip.seconds for clip in clips)
+        return following if fits else clips
 
     def long_batch(self) -> Batch:
         """Windows of 12 to 30 s; a third of them hold a file's end, and padding after it."""
@@ -133,8 +146,10 @@ class Batches:
         pause = [0.1, rng.uniform(0.05, 0.9), rng.uniform(0.3, 1.0), rng.uniform(0.05, 3)]
         fill = width if overfull else rng.uniform(1, width - 2)
         clips, gaps, at = [], [], lead
+        in_passages = self.chance(PASSAGE_SHARE)
+        clip = None
         while at < fill:
-            clip = self.clip(pool)
+            clip = (in_passages and clip and clip.after) or self.clip(pool)
             if not overfull and clips and at + clip.seconds > fill + 1:
                 break
             if not overfull and at + clip.seconds > width - 0.5:
@@ -149,7 +164,7 @@ class Batches:
             clips,
             lead=lead,
             gaps=gaps,
-            prompt=self.prompt(int(rng.integers(5, 200))) if prompted and self.chance(0.6) else [],
+            prompt=self.prompt(clips[0]) if prompted else [],
             head=head,
             used_frames=None if overfull else int((at + rng.uniform(0, 1)) * FRAMES_PER_SECOND),
         )

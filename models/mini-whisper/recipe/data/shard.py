@@ -1,7 +1,8 @@
 """A shard on disk: `NAME.mel` (one byte a value), `NAME.npz` (arrays), `NAME.json` (texts)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ class Clip:
     spans: np.ndarray  # [tokens, 2]
     phonemes: np.ndarray  # one for every two frames
     speech_end: float
+    before: "Clip | None" = field(default=None, repr=False)  # what the same speaker said before
+    after: "Clip | None" = field(default=None, repr=False)
 
     @property
     def frames(self) -> int:
@@ -43,7 +46,7 @@ class Writer:
         self.columns: dict[str, list[np.ndarray]] = {"tokens": [], "spans": [], "phonemes": []}
         self.frames = 0
 
-    def add(self, utterance: Utterance, language: str) -> None:
+    def add(self, utterance: Utterance, language: str, passage: int) -> None:
         codes = mel.pack(mel.log_power(utterance.samples))
         self.mel_file.write(codes.tobytes())
         names = utterance.phonemes[: (len(codes) + 1) // 2]
@@ -57,6 +60,7 @@ class Writer:
                 "text": utterance.text,
                 "language": language,
                 "voice": utterance.voice.name,
+                "passage": passage,
                 "frames": len(codes),
                 "speech_end": round(utterance.speech_end, 4),
             }
@@ -105,7 +109,7 @@ def read(path: Path, phoneme_ids: PhonemeIds) -> list[Clip]:
         for name in ("tokens", "spans", "phonemes")
     }
     frame_ends = np.cumsum([row["frames"] for row in description["utterances"]])
-    return [
+    clips = [
         Clip(
             text=row["text"],
             language=row["language"],
@@ -117,3 +121,8 @@ def read(path: Path, phoneme_ids: PhonemeIds) -> list[Clip]:
         )
         for i, row in enumerate(description["utterances"])
     ]
+    rows = description["utterances"]
+    for (row, clip), (next_row, next_clip) in pairwise(zip(rows, clips, strict=True)):
+        if "passage" in row and row["passage"] == next_row["passage"]:
+            clip.after, next_clip.before = next_clip, clip
+    return clips

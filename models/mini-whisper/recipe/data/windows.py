@@ -43,6 +43,11 @@ class Plan:
     used_frames: int | None = None  # frames of the file; the rest is Whisper's padding
     backgrounds: list[tuple[int, np.ndarray, float]] = field(default_factory=list)
 
+    @property
+    def seconds(self) -> float:
+        """What the clips and pauses take, at most."""
+        return self.lead + sum(clip.seconds + 0.04 for clip in self.clips) + sum(self.gaps)
+
 
 @dataclass
 class Window:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import Protocol
 
 import numpy as np
 
 from .. import vocabulary
 from . import mel
-from .espeak import Espeak, Speech, Voice
+from .espeak import Speech, Voice
 
 PHONEME_FRAMES_PER_SECOND = 50
 PAUSE = "_"
@@ -30,6 +31,12 @@ class Utterance:
     @property
     def seconds(self) -> float:
         return len(self.samples) / mel.SAMPLE_RATE
+
+
+class Synthesiser(Protocol):
+    """What speaks: espeak-ng, or flite."""
+
+    def say(self, text: str, voice: Voice) -> Speech: ...
 
 
 def is_pause(phoneme: str) -> bool:
@@ -98,9 +105,9 @@ def phoneme_frames(speech: Speech, length: int) -> list[str]:
     return frames
 
 
-def speak(espeak: Espeak, text: str, voice: Voice) -> Utterance | None:
-    """Speaks and aligns a sentence; None when espeak has nothing to say."""
-    speech = espeak.say(text, voice)
+def speak(synthesiser: Synthesiser, text: str, voice: Voice) -> Utterance | None:
+    """Speaks and aligns a sentence; None when the synthesiser has nothing to say."""
+    speech = synthesiser.say(text, voice)
     if not speech.phonemes:
         return None
     rate = speech.sample_rate

@@ -1,10 +1,11 @@
-"""Which espeak-ng voices speak for training, which never do, and how one is drawn."""
+"""Which voices speak for training, which never do, and how one is drawn."""
 
 import random
 import re
 from pathlib import Path
 
 from .espeak import Voice
+from .flite import PREFIX
 
 VARIANT_FOLDERS = sorted(Path("/usr").glob("lib/*/espeak-ng-data/voices/!v"))
 ACCENTS = {
@@ -25,8 +26,10 @@ FURTHER_VARIANTS = (
     " RicishayMax2 RicishayMax3 Tweaky adam anika announcer antonio aunty benjamin boris caleb"
     " david edward2 grandma grandpa gustave iven iven2 iven3 iven4 kaukovalta klatt klatt2 klatt3"
     " klatt4 klatt5 marcelo michel miguel norbert pablo paul pedro rob sandro steph2 steph3 victor"
-    " zac AnxiousAndy"
+    " zac AnxiousAndy Demonic Storm UniRobot anikaRobot croak fast klatt6 robert robosoft robosoft2"
+    " robosoft3 robosoft4 robosoft5 robosoft6 robosoft7 robosoft8 travis whisper whisperf"
 ).split()
+FLITE_VOICES = ["kal16", "awb", "rms", "slt", "slt", "rms"]
 LOW_PITCH_CRASHES = "rob"  # espeak-ng 1.51 dies of a segmentation fault at pitch 15, range 79
 # Never in training, whatever the accent: the held-out set's, then the development set's.
 HELD_OUT_VOICES = ["en-us+m8", "en-us+f4", "en+f4", "en-gb-x-gbcwmd", "en+Michael"]
@@ -56,8 +59,14 @@ def draw_variant(rng: random.Random) -> str:
     return "+" + rng.choice(CORE_VARIANTS if x < 0.65 else FURTHER_VARIANTS)
 
 
+def draw_flite(rng: random.Random) -> Voice:
+    """One of flite's few voices, moved up or down."""
+    rate = round(rng.triangular(130, 220, 175))
+    return Voice(PREFIX + rng.choice(FLITE_VOICES), rate, rng.randint(0, 100))
+
+
 def draw(rng: random.Random, language: str) -> Voice:
-    """A training voice with random rate, pitch and pauses."""
+    """A training voice of espeak-ng with random rate, pitch and pauses."""
     if language == "es":
         accent = rng.choice(SPANISH_ACCENTS)
     else:
@@ -67,8 +76,8 @@ def draw(rng: random.Random, language: str) -> Voice:
     raised = 30 if name.endswith("+" + LOW_PITCH_CRASHES) else 0
     return Voice(
         name,
-        rate=round(rng.triangular(115, 215, 160)),
-        pitch=min(85, rng.randint(15, 85) + raised),
-        pitch_range=rng.randint(20, 80),
+        rate=round(rng.triangular(110, 235, 165)),
+        pitch=min(90, rng.randint(10, 90) + raised),
+        pitch_range=rng.randint(15, 85),
         word_gap=rng.choice([0, 0, 0, 0, 0, 0, 1, 2]),
     )

@@ -1,12 +1,14 @@
-"""Sentences of everyday English from the grammar in `everyday.txt`."""
+"""Sentences of everyday English from the grammars in `everyday.txt` and `particulars.txt`."""
 
 import random
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cache
 
 from . import grammar, lexicon
 
+GRAMMARS = ("everyday.txt", "particulars.txt")
 INFLECTIONS: dict[str, Callable[[str], str]] = {
     "past": grammar.past,
     "done": grammar.participle,
@@ -16,6 +18,8 @@ INFLECTIONS: dict[str, Callable[[str], str]] = {
 INNERMOST_CHOICE = re.compile(r"\(([^()]*)\)")
 REFERENCE = re.compile(r"\{(\w+)(?::(\w+))?\}")
 MAX_DEPTH = 12
+# What a speaker comes back to: in one passage these rules give few different things
+TOPICS, FEW = ("name", "full_name", "city", "place_town", "relative", "object", "paper"), 2
 REPAIRS = [
     (r"\s+", " "),
     (r" ([,.?])", r"\1"),
@@ -29,7 +33,8 @@ def rules() -> dict[str, list[str]]:
     """Rule name -> its alternatives."""
     alternatives: dict[str, list[str]] = {}
     current: list[str] = []
-    for line in (lexicon.HERE / "everyday.txt").read_text(encoding="utf8").splitlines():
+    texts = [(lexicon.HERE / name).read_text(encoding="utf8") for name in GRAMMARS]
+    for line in "\n".join(texts).splitlines():
         if line.startswith("["):
             current = alternatives.setdefault(line.strip("[]"), [])
         elif line and not line.startswith("#"):
@@ -49,10 +54,17 @@ def split_outside_parentheses(line: str) -> list[str]:
 
 
 class Everyday:
-    """A stream of everyday sentences."""
+    """A stream of sentences: everyday ones, or of names, places and numbers in words
+    (`particulars`)."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, start: str = "sentence"):
         self.random = random.Random(seed)
+        self.start = start
+        self.passage: dict[str, list[str]] = defaultdict(list)
+
+    def new_passage(self) -> None:
+        """The sentences from here on have other topics."""
+        self.passage.clear()
 
     def choose_in_place(self, text: str) -> str:
         while match := INNERMOST_CHOICE.search(text):
@@ -63,6 +75,9 @@ class Everyday:
     def expand(self, rule: str, depth: int = 0) -> str:
         if depth > MAX_DEPTH:
             raise RecursionError(rule)
+        topics = self.passage[rule]
+        if len(topics) >= FEW and self.random.random() < 0.8:
+            return self.random.choice(topics)
         text = self.choose_in_place(self.random.choice(rules()[rule]))
 
         def expansion(match: re.Match[str]) -> str:
@@ -72,12 +87,15 @@ class Everyday:
                 phrase = f"{INFLECTIONS[match.group(2)](verb)} {rest}".strip()
             return phrase
 
-        return REFERENCE.sub(expansion, text)
+        text = REFERENCE.sub(expansion, text)
+        if rule in TOPICS and len(topics) < FEW:
+            topics.append(text)
+        return text
 
     def sentence(self) -> str:
         while True:
             try:
-                text = self.expand("sentence").strip()
+                text = self.expand(self.start).strip()
             except RecursionError:
                 continue
             for pattern, replacement in REPAIRS:

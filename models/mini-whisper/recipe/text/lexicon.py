@@ -6,6 +6,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SYSTEM_DICTIONARY = Path("/usr/share/dict/american-english")
+COMMON_LISTS = sorted(Path("/usr/share/dict/scowl").glob("*-words.[12]0"))
+COMMON_KINDS = ("english-words", "american-words")
 
 
 @cache
@@ -36,3 +38,13 @@ def dictionary(path: Path = SYSTEM_DICTIONARY) -> tuple[str, ...]:
         raise FileNotFoundError(f"{path}: install Debian's wamerican or pass --dictionary")
     words = Path(path).read_text(encoding="utf8").split()
     return tuple(word for word in words if re.fullmatch("[a-z]{3,11}", word))
+
+
+@cache
+def common() -> tuple[str, ...]:
+    """The lower-case words of Debian's `scowl` that are used most, some 12,000."""
+    lists = [path for path in COMMON_LISTS if path.stem in COMMON_KINDS]
+    if not lists:
+        raise FileNotFoundError("install Debian's scowl")
+    words = [word for path in lists for word in path.read_text(encoding="latin1").split()]
+    return tuple(word for word in words if re.fullmatch("[a-z]{2,13}", word))

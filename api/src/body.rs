@@ -238,16 +238,15 @@ async fn of_json(body: Body) -> Result<TranscribeOptions, ApiError> {
             Value::Null => {}
             Value::String(text) => options.set(name, text)?,
             Value::Bool(_) | Value::Number(_) => options.set(name, &value.to_string())?,
-            Value::Array(texts) if texts.iter().all(Value::is_string) => {
-                for text in texts.iter().filter_map(Value::as_str) {
-                    options.set(name, text)?;
+            Value::Array(entries) if TranscribeOptions::is_list(name) => {
+                for entry in entries {
+                    let entry = entry.as_str();
+                    let entry =
+                        entry.ok_or_else(|| ApiError::field(format!("{name} must be a list of texts")))?;
+                    options.set(name, entry)?;
                 }
             }
-            _ => {
-                return Err(ApiError::field(format!(
-                    "{name} must be a text, a number, a truth value or a list of texts"
-                )));
-            }
+            _ => return Err(ApiError::field(format!("{name} must be a text, a number or a truth value"))),
         }
     }
     options.check()?;

@@ -98,6 +98,11 @@ impl TranscribeOptions {
             || wording::knows(name)
     }
 
+    /// Whether a field of this name has as many values as it is given.
+    pub(crate) fn is_list(name: &str) -> bool {
+        matches!(name, "keywords" | "keywords[]" | "replace" | "replace[]")
+    }
+
     /// Takes the value of a field; of a repeated field, the last counts.
     ///
     /// # Errors

@@ -73,9 +73,11 @@ pub(crate) struct SegmentDocument {
     speaker: Option<String>,
     /// The channel it was said in, from 1; there with `multichannel`.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<u16>,
     /// The language it was said in, as ISO 639 code; there with `multilingual`.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<String>,
     /// exp(mean token log-probability), 0 to 1, uncalibrated.
     confidence: f64,
@@ -335,8 +337,8 @@ mod tests {
             end: 1.5,
             text: "\"Hola\"\n\u{1F600}".to_owned(),
             speaker: speaker.map(str::to_owned),
-            channel: None,
-            language: None,
+            channel: speaker.map(|_| 2),
+            language: speaker.map(|_| "es".to_owned()),
             confidence: 0.1,
             words: vec![WordDocument {
                 word: "Hola".to_owned(),

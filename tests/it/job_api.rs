@@ -76,6 +76,8 @@ async fn a_request_for_a_job_is_refused_with_its_reason_and_leaves_nothing() {
         ("application/json", r#"{"url": ["https://a.example/x"]}"#, "must be a text"),
         ("application/json", r#"{"url": "ftp://a.example/x"}"#, "http or https"),
         ("application/json", r#"{"url": "https://a.example/x", "speakers": 99}"#, "speakers"),
+        ("application/json", r#"{"url": "https://a.example/x", "keywords": ["a", 7]}"#, "list of texts"),
+        ("application/json", r#"{"url": "https://a.example/x", "temperature": 7}"#, "temperature"),
         ("text/plain", "hello", "form"),
     ] {
         let refused = send(content_type, body).await.refused(400);

@@ -41,7 +41,7 @@ async fn a_finished_job_can_be_read_exported_and_deleted() {
         assert_eq!(transcript.header("content-type"), content_type);
     }
     let refused = client.get(&format!("/v1/jobs/{id}/transcript?format=docx")).await;
-    assert!(refused.refused(400).contains("json, txt, srt or vtt"));
+    assert!(refused.refused(400).contains("json, txt, srt, vtt or tsv"));
 
     // Its audio is gone already; the transcript goes with the job.
     let names = world.object_names().await;

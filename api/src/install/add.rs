@@ -136,10 +136,11 @@ fn forget(folder: &Path) -> Result<(), InstallError> {
 /// Refuses what whisper.cpp could not read.
 fn check_header(path: &Path) -> Result<(), InstallError> {
     let failed = InstallError::disk("read", path);
-    let file = File::open(path).map_err(&failed)?;
-    if !file.metadata().map_err(&failed)?.is_file() {
+    // Before it is opened, which would wait for the other end of a pipe.
+    if !std::fs::metadata(path).map_err(&failed)?.is_file() {
         return Err(failed(io::Error::other("it is not a file")));
     }
+    let file = File::open(path).map_err(&failed)?;
     let mut head = Vec::new();
     file.take(64).read_to_end(&mut head).map_err(&failed)?;
     if head.starts_with(MAGIC) {

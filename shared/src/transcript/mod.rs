@@ -44,6 +44,9 @@ pub struct Transcript {
     pub duration: Millis,
     /// The catalogue id of the model really used.
     pub model: ModelId,
+    /// How many channels were transcribed, each by itself; 1 if they were mixed.
+    #[serde(default = "one")]
+    pub channels: u16,
     /// In order of time.
     pub segments: Vec<Segment>,
     /// The labels that occur, in order of first speech. Empty without diarization.
@@ -54,6 +57,10 @@ pub struct Transcript {
     pub transcribed_seconds: Millis,
     /// Whatever the caller should know. Nothing is dropped without one.
     pub warnings: Vec<Warning>,
+}
+
+fn one() -> u16 {
+    1
 }
 
 /// A stretch of speech by one speaker.
@@ -164,12 +171,6 @@ impl Transcript {
         Language::parse(segment.language.as_deref().unwrap_or(&self.language)).ok()
     }
 
-    /// The highest number of a channel with text; 1 if channels were not transcribed each by itself.
-    #[must_use]
-    pub fn channels(&self) -> u16 {
-        self.segments.iter().filter_map(|segment| segment.channel).max().unwrap_or(1)
-    }
-
     /// Checks the promises about times: `0 <= start <= end <= duration`, monotone, words inside their segment,
     /// no more transcribed than spoken, and no more spoken than the channels have room for.
     ///
@@ -191,7 +192,7 @@ impl Transcript {
             }
             earlier = segment.start;
         }
-        let room = Millis(self.duration.0 * u64::from(self.channels()));
+        let room = Millis(self.duration.0 * u64::from(self.channels.max(1)));
         if self.transcribed_seconds > self.speech_seconds || self.speech_seconds > room {
             return broken(format!(
                 "{} transcribed of {} speech in {}",

@@ -202,6 +202,7 @@ pub(super) fn of(language: &str, segments: Vec<Segment>) -> Transcript {
         language_probability: 1.0,
         duration,
         model: ModelId::from("mini"),
+        channels: 1,
         segments,
         speakers,
         speech_seconds: duration,

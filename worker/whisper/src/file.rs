@@ -64,6 +64,8 @@ pub(crate) fn check(path: &Path) -> Result<(), Damage> {
         within(what, number, &plausible)?;
     }
     let (bands, positions) = (walk.number()?, walk.number()?);
+    within("the filters' bands", bands, &(1..=1 << 10))?;
+    within("the filters' frequencies", positions, &(1..=1 << 14))?;
     walk.skip(4 * u64::from(bands) * u64::from(positions))?;
     let words = walk.number()?;
     within("the words", words, &HEADER[0].1)?;

@@ -45,8 +45,8 @@ pub(super) fn plan(
     if has_video {
         return decline("a video");
     }
-    if !matches!(&audio.codec, b"mp4a" | b"alac" | b"fLaC" | b"sowt" | b"twos" | b"in24" | b"in32" | b"fl32")
-    {
+    // Symphonia reads `in24` in the wrong order of bytes; `in32` and `fl32` are as rare.
+    if !matches!(&audio.codec, b"mp4a" | b"alac" | b"fLaC" | b"sowt" | b"twos") {
         return decline(format!("MP4 codec {}", audio.codec.escape_ascii()));
     }
     if audio.durations > MOST_DURATIONS {

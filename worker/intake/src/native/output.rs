@@ -103,7 +103,7 @@ impl<W: Write> Output<W> {
     pub(super) fn push_silence(&mut self, count: u64, rate: u32) -> Result<(), OutputError> {
         let Some(width) = self.width else {
             let (before, _) = self.early.unwrap_or_default();
-            self.early = Some((before + count, rate));
+            self.early = Some((before.saturating_add(count), rate));
             return Ok(());
         };
         let silence = vec![0.0; 1024 * width];

@@ -61,6 +61,7 @@ pub fn transcript(frame: Frame<'_>, chunks: Vec<ChunkResult>) -> Transcript {
         language_probability: probability,
         duration: frame.duration,
         model: ModelId::clone(&frame.model.id),
+        channels: u16::try_from(frame.channels).unwrap_or(u16::MAX),
         segments,
         speakers: speakers.labels(),
         speech_seconds: speech,
@@ -68,7 +69,7 @@ pub fn transcript(frame: Frame<'_>, chunks: Vec<ChunkResult>) -> Transcript {
         warnings,
     };
     let heard = frame.options.heard_of(frame.duration).0;
-    let room = Millis(heard * u64::from(transcript.channels()).min(frame.channels as u64).max(1));
+    let room = Millis(heard * u64::from(transcript.channels.max(1)));
     transcript.speech_seconds = speech.min(room);
     transcript.transcribed_seconds = transcribed.min(transcript.speech_seconds);
     bound(&mut transcript, end);

@@ -8,6 +8,9 @@ use steno_shared::transcript::{Warning, WarningCode};
 /// A text is the prompt's own if it has this many letters in common with it, or all of a shorter prompt.
 const ECHO: usize = 8;
 
+/// What is cut to pieces is left out, unless it is longer than words are, in bytes.
+const LONGEST_WORD: usize = 60;
+
 /// What the model is told, and what the caller should know about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
@@ -57,7 +60,10 @@ fn end_of(prompt: &str, hears_all_of: impl Fn(&Prompt) -> bool) -> &str {
         Some(0) => prompt,
         Some(at) => {
             let rest = &prompt[*at..];
-            rest.split_once(char::is_whitespace).map_or(rest, |(_, words)| words.trim_start())
+            let is_whole = prompt[..*at].ends_with(char::is_whitespace);
+            // What is written without spaces has words that cannot be seen.
+            let space = rest.find(char::is_whitespace).filter(|space| !is_whole && *space <= LONGEST_WORD);
+            space.map_or(rest, |space| &rest[space..]).trim_start()
         }
         None => "",
     }

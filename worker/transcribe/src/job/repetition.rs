@@ -79,8 +79,10 @@ pub fn is_stuck(text: &ChunkText) -> bool {
 const CHUNKS: usize = 2;
 /// Fewer letters in a second of speech are too few to be all that is said; slow speech has five times that.
 const SPARSE: f64 = 2.0;
-/// The model is not sure of text below this confidence.
+/// The model is not sure of text below this confidence, ...
 const UNSURE: f64 = 0.5;
+/// ... which tells something of as much speech as this.
+const TELLING: Millis = Millis(5000);
 
 /// Tells whether the model writes the same for one chunk after the other, whatever is said.
 #[derive(Debug, Clone, Default)]
@@ -111,7 +113,8 @@ impl Refrain {
 
 fn is_doubtful(text: &str, chunk: &ChunkResult) -> bool {
     let sparse = (text.chars().count() as f64) < SPARSE * chunk.speech.as_seconds();
-    sparse || mean(&chunk.segments) < UNSURE
+    // People do say "yes" three times, one by one, where chunks end at every pause.
+    sparse || (chunk.speech >= TELLING && mean(&chunk.segments) < UNSURE)
 }
 
 /// The mean confidence, each segment counting by its words.

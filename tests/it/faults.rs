@@ -86,7 +86,8 @@ async fn the_api_may_die_at_any_step() {
     for (step, created) in
         [("api.spooled", false), ("api.stored", false), ("api.created", true), ("api.finished", true)]
     {
-        let mut world = Plan::default().set("STENO_SWEEP_AGE", "0s").start().await;
+        let mut world =
+            Plan::default().set("STENO_SWEEP_AGE", "2s").set("STENO_SWEEP_EVERY", "500ms").start().await;
         world.kill_api();
         world.start_api(&[("STENO_FAILPOINTS", &format!("{step}=abort"))]).await;
         let sent = send(world.keyed_client().await, &clip().path());
@@ -108,7 +109,8 @@ async fn the_api_may_die_at_any_step() {
 
 #[tokio::test]
 async fn the_api_may_die_during_an_upload_and_while_a_client_waits() {
-    let mut world = Plan::default().set("STENO_SWEEP_AGE", "0s").start().await;
+    let mut world =
+        Plan::default().set("STENO_SWEEP_AGE", "2s").set("STENO_SWEEP_EVERY", "500ms").start().await;
     // An upload that never ends.
     let endless = futures::stream::unfold((), |()| async {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -154,7 +156,8 @@ async fn a_worker_may_die_at_any_step() {
         (Lane::Transcribe, "transcribe.stored", 2),
         (Lane::Transcribe, "transcribe.finished", 1),
     ] {
-        let mut world = Plan::default().set("STENO_SWEEP_AGE", "0s").start().await;
+        let mut world =
+            Plan::default().set("STENO_SWEEP_AGE", "2s").set("STENO_SWEEP_EVERY", "500ms").start().await;
         world.kill_workers(lane);
         world.start_worker(lane, &[("STENO_FAILPOINTS", &format!("{step}=abort"))]);
         let sent = send(world.keyed_client().await, &file);
@@ -299,7 +302,8 @@ async fn an_api_told_to_stop_tells_those_who_wait() {
 /// A worker that sleeps past its lease finds its work taken when it wakes, and writes nothing.
 #[tokio::test]
 async fn a_worker_that_was_asleep_writes_nothing() {
-    let mut world = Plan::default().set("STENO_SWEEP_AGE", "0s").start().await;
+    let mut world =
+        Plan::default().set("STENO_SWEEP_AGE", "2s").set("STENO_SWEEP_EVERY", "500ms").start().await;
     world.kill_workers(Lane::Transcribe);
     world.start_worker(Lane::Transcribe, &[("STENO_FAILPOINTS", "transcribe.stored=sleep(10000)")]);
     let sent = send(world.keyed_client().await, &clip().path());

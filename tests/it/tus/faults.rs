@@ -37,7 +37,8 @@ async fn the_api_may_die_at_any_step_of_an_upload() {
         ("upload.joined", true),
         ("upload.created", true),
     ] {
-        let mut world = Plan::default().set("STENO_SWEEP_AGE", "0s").start().await;
+        let mut world =
+            Plan::default().set("STENO_SWEEP_AGE", "2s").set("STENO_SWEEP_EVERY", "500ms").start().await;
         let client = world.client();
         let path = create(&client, media.len(), &[("filename", "clip.flac")]).await;
         append(&client, &path, 0, &media[..1000]).await;
@@ -62,7 +63,8 @@ async fn the_api_may_die_at_any_step_of_an_upload() {
 
 #[tokio::test]
 async fn the_api_may_be_killed_while_bytes_arrive() {
-    let mut world = Plan::default().set("STENO_SWEEP_AGE", "0s").start().await;
+    let mut world =
+        Plan::default().set("STENO_SWEEP_AGE", "2s").set("STENO_SWEEP_EVERY", "500ms").start().await;
     let (client, media) = (world.client(), media());
     let path = create(&client, media.len(), &[]).await;
     for at in [0, 1000, 2000] {

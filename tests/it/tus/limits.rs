@@ -47,7 +47,8 @@ async fn what_the_disk_cannot_hold_is_refused_at_once() {
 #[tokio::test]
 async fn a_long_request_is_kept_up_to_its_last_part() {
     const PART: usize = 64 << 20;
-    let mut world = Plan::default().set("STENO_SWEEP_AGE", "0s").start().await;
+    let mut world =
+        Plan::default().set("STENO_SWEEP_AGE", "2s").set("STENO_SWEEP_EVERY", "500ms").start().await;
     let client = world.client();
     let path = create(&client, 3 * PART, &[]).await;
     let hanging = half_a_patch(&world, &path, (0, 3 * PART), &vec![0; PART + PART / 2]).await;

@@ -1,7 +1,7 @@
 //! The engine: threads with decoding states, shared fairly by all running jobs.
 //!
 //! [`schedule`] says whose task is next, [`threads`] runs them, [`models`] keeps the models in memory, each of them
-//! [`loaded`] once, within the [`room`] that there is for them.
+//! `loaded` once, within the `room` that there is for them.
 
 mod loaded;
 pub mod models;

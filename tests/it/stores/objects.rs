@@ -6,12 +6,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use steno_shared::id::JobId;
 use steno_shared::object::{DirStore, ObjectError, ObjectKey, ObjectKind, ObjectStore};
+use steno_tests::wait;
+use steno_tests::world::SOON;
 
 #[tokio::test]
 async fn a_directory_is_an_object_store() {
     let folder = tempfile::TempDir::new().unwrap();
     suite(&DirStore::open(folder.path()).await.unwrap()).await;
-    assert_eq!(std::fs::read_dir(folder.path().join("staging")).unwrap().count(), 0);
+    // A writer that is dropped tidies up behind whoever drops it.
+    wait::until("nothing to be left of what was not finished", SOON, async || {
+        (std::fs::read_dir(folder.path().join("staging")).unwrap().count() == 0).then_some(())
+    })
+    .await;
 }
 
 /// What every object store promises.

@@ -188,7 +188,7 @@ mod tests {
             (with(4, u32::MAX), "vocabulary"),
             (with(16, 0), "audio heads"),
             (with(20, 1 << 31), "audio layers"),
-            (with(48, u32::MAX), "cut off"),
+            (with(48, u32::MAX), "bands"),
         ] {
             let said = refused(&bytes);
             assert!(said.contains(expected), "{} bytes: {said:?}, not {expected:?}", bytes.len());

@@ -82,7 +82,7 @@ const SPARSE: f64 = 2.0;
 /// The model is not sure of text below this confidence, ...
 const UNSURE: f64 = 0.5;
 /// ... which tells something of as much speech as this.
-const TELLING: Millis = Millis(5000);
+const TELLING: Millis = Millis(2000);
 
 /// Tells whether the model writes the same for one chunk after the other, whatever is said.
 #[derive(Debug, Clone, Default)]

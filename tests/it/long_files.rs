@@ -211,6 +211,7 @@ async fn ten_hours_take_bounded_memory_and_are_not_begun_anew() {
     println!("with the answers: {:?} MiB", watch.most.map(|bytes| bytes >> 20));
 
     // Cancelled on its way, it stops at once and leaves nothing.
+    let mut watch = Watch::bounded(&mut world);
     let job = create(&client, &file).await;
     watch.until(0.02, &mut world, &client, &job).await;
     assert_eq!(client.delete(&format!("/v1/jobs/{job}")).await.ok()["state"], "cancelled");

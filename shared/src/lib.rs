@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod catalog;
+pub mod diarization;
 pub mod error;
 pub mod failpoint;
 pub mod id;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::ModelId;
+use crate::diarization::SpeakerCount;
 use crate::language::Language;
 use crate::time::Millis;
 
@@ -18,6 +19,12 @@ pub struct JobOptions {
     pub diarize: bool,
     /// Expected speakers, target and ceiling; 0 = find out.
     pub speakers: u8,
+    /// Where the number is to be found out, at least so many; 0 = no such limit.
+    #[serde(skip_serializing_if = "is_none")]
+    pub min_speakers: u8,
+    /// Where the number is to be found out, at most so many; 0 = no such limit.
+    #[serde(skip_serializing_if = "is_none")]
+    pub max_speakers: u8,
     /// Keep media and samples when the job is completed.
     #[serde(skip_serializing_if = "is_false")]
     pub keep_audio: bool,
@@ -37,6 +44,23 @@ impl JobOptions {
     #[must_use]
     pub fn heard_of(&self, duration: Millis) -> Millis {
         self.media.window(duration).1 - self.media.window(duration).0
+    }
+
+    /// How many speakers there may be.
+    #[must_use]
+    pub fn speaker_count(&self) -> SpeakerCount {
+        if self.speakers > 0 {
+            return SpeakerCount::exactly(self.speakers);
+        }
+        let max = if self.max_speakers == 0 { SpeakerCount::MOST } else { self.max_speakers };
+        SpeakerCount { min: self.min_speakers.clamp(1, max), max }
+    }
+
+    /// Whether media with so many channels of samples needs to be listened to for who speaks: one speaker, or one in
+    /// each channel, is known beforehand.
+    #[must_use]
+    pub fn wants_diarization(&self, channels: u16) -> bool {
+        self.diarize && channels <= 1 && self.speaker_count().max > 1
     }
 }
 
@@ -135,6 +159,11 @@ fn is_false(value: &bool) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_none(value: &u8) -> bool {
+    *value == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
 fn is_zero(value: &u16) -> bool {
     *value == 0
 }
@@ -167,6 +196,25 @@ mod tests {
             assert_eq!(window, (Millis(expected.0), Millis(expected.1)), "{from:?} {until:?}");
             assert_eq!(options.heard_of(Millis(10_000)), Millis(expected.1 - expected.0));
         }
+    }
+
+    #[test]
+    fn the_number_of_speakers_is_a_target_or_a_range() {
+        let range = |speakers, min_speakers, max_speakers| {
+            let options =
+                JobOptions { diarize: true, speakers, min_speakers, max_speakers, ..JobOptions::default() };
+            let SpeakerCount { min, max } = options.speaker_count();
+            (min, max, options.wants_diarization(1))
+        };
+        assert_eq!(range(0, 0, 0), (1, 32, true));
+        assert_eq!(range(3, 0, 0), (3, 3, true));
+        assert_eq!(range(1, 0, 0), (1, 1, false));
+        assert_eq!(range(0, 2, 0), (2, 32, true));
+        assert_eq!(range(0, 0, 4), (1, 4, true));
+        assert_eq!(range(0, 2, 4), (2, 4, true));
+        assert_eq!(range(0, 0, 1), (1, 1, false));
+        assert!(!JobOptions { diarize: true, ..JobOptions::default() }.wants_diarization(2));
+        assert!(!JobOptions::default().wants_diarization(1));
     }
 
     #[test]

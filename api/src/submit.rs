@@ -210,6 +210,8 @@ async fn admit(
         language: options.language,
         diarize: options.diarize,
         speakers: options.speakers,
+        min_speakers: 0,
+        max_speakers: 0,
         keep_audio: !app.settings.keep_audio.0.is_zero() && !options.dry_run,
         dry_run: options.dry_run,
         media: options.media.clone(),
@@ -337,11 +339,8 @@ pub(crate) async fn forget_upload(app: &App, id: JobId) {
 
 /// Cancels a job that is not finished. False if it was.
 pub(crate) async fn cancel(app: &App, job: &Job) -> Result<bool, ApiError> {
-    if !app.store.cancel_job(job.id).await? {
-        return Ok(false);
-    }
-    // One that was completed before keeps what it has.
-    for key in [job.upload, job.samples].iter().flatten().filter(|_| job.transcript.is_none()) {
+    let Some(objects) = app.store.cancel_job(job.id).await? else { return Ok(false) };
+    for key in &objects {
         remove_object(app, key).await;
     }
     tracing::info!(job.id = %job.id, "job cancelled");
@@ -352,7 +351,7 @@ pub(crate) async fn cancel(app: &App, job: &Job) -> Result<bool, ApiError> {
 pub(crate) async fn remove(app: &App, id: JobId) -> Result<(), ApiError> {
     match app.store.remove_job(id).await? {
         Removed::Gone(job) => {
-            for key in [job.upload, job.samples, job.transcript].iter().flatten() {
+            for key in &job.objects() {
                 remove_object(app, key).await;
             }
             Ok(())

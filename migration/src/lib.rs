@@ -9,6 +9,7 @@ mod m20261121_000002_add_accounts;
 mod m20261121_000003_create_webhooks;
 mod m20261121_000004_add_uploads;
 mod m20261121_000005_add_channels;
+mod m20261121_000006_add_diarization;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_create_webhooks::Migration),
             Box::new(m20261121_000004_add_uploads::Migration),
             Box::new(m20261121_000005_add_channels::Migration),
+            Box::new(m20261121_000006_add_diarization::Migration),
         ]
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 pub use aliases::{Aliases, InvalidAliases, Named};
-pub use entry::{AlignmentHead, Kind, Model, ModelFile, ModelId, WordTimes};
+pub use entry::{AlignmentHead, Grouping, Kind, Model, ModelFile, ModelId, WordTimes};
 
 /// The operator's own entries, in the folder of all models.
 pub const OWN: &str = "catalog.json";
@@ -125,6 +125,12 @@ pub fn model(id: &str) -> Option<&'static Model> {
 pub fn entries() -> impl Iterator<Item = &'static Model> {
     let catalogue = Catalogue::get();
     catalogue.models.iter().chain(&catalogue.others)
+}
+
+/// The entry with this id, whatever it is for.
+#[must_use]
+pub fn entry(id: &str) -> Option<&'static Model> {
+    entries().find(|entry| entry.id.as_str() == id)
 }
 
 /// For a GPU, the best first.
@@ -242,6 +248,7 @@ mod tests {
             (changed("fast", "quick"), "speed must be"),
             (changed("\"languages\": 1", "\"languages\": 0"), "languages must be"),
             (changed("\"licence\"", "\"beams\": 9, \"licence\""), "beams must be"),
+            (changed("\"licence\"", "\"diarization\": {\"threshold\": 2}, \"licence\""), "threshold must be"),
             (changed("\"licence\"", "\"chunk_seconds\": 30, \"licence\""), "chunk_seconds must be"),
             (changed(r#"[{"name": "own.bin"}]"#, "[]"), "it has no files"),
             (changed("own.bin", "../own.bin"), "cannot be the name of a file"),

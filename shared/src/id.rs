@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -106,13 +107,20 @@ fn read_digits(text: &str) -> Option<u128> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct WorkerId(pub String);
 
+/// What tells this process from one of the same number before it.
+static RANDOM: LazyLock<u32> = LazyLock::new(rand::random);
+
 impl WorkerId {
     /// The id of this process, working in the lane named `lane`.
     #[must_use]
     pub fn of_this_process(lane: &str) -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let random: u32 = rand::random();
-        Self(format!("{lane}-{host}-{}-{random:08x}", std::process::id()))
+        Self(format!("{lane}-{host}-{}-{:08x}", std::process::id(), *RANDOM))
+    }
+
+    /// A pattern for SQL's LIKE that the ids of this process have in common, whatever their lane.
+    pub(crate) fn of_its_process(&self) -> String {
+        self.0.split_once('-').map_or_else(|| self.0.clone(), |(_, process)| format!("%-{process}"))
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountId, Shortage, Tier};
+use crate::diarization::SpeakerEdits;
 use crate::error::{Failure, FailureCode};
 use crate::id::{JobId, WorkerId};
 use crate::object::ObjectKey;
@@ -103,6 +104,8 @@ spelled! {
         Intake = "intake",
         /// Samples to a transcript.
         Transcribe = "transcribe",
+        /// Samples to turns: who spoke when.
+        Diarize = "diarize",
     }
 }
 
@@ -115,10 +118,15 @@ spelled! {
         Intake = "intake",
         /// Speech to text.
         Transcribe = "transcribe",
+        /// Who spoke when.
+        Diarize = "diarize",
     }
 }
 
 impl Lane {
+    /// The lanes that have an executable of their own. Diarization is done by the one that transcribes.
+    pub const LED: &'static [Self] = &[Self::Fetch, Self::Intake, Self::Transcribe];
+
     /// The lanes without whose workers nothing is transcribed.
     pub const NEEDED: &'static [Self] = &[Self::Intake, Self::Transcribe];
 
@@ -128,7 +136,7 @@ impl Lane {
         match self {
             Self::Fetch => "steno-courier",
             Self::Intake => "steno-intake",
-            Self::Transcribe => "steno-transcribe",
+            Self::Transcribe | Self::Diarize => "steno-transcribe",
         }
     }
 }
@@ -141,6 +149,7 @@ impl StageKind {
             Self::Fetch => Lane::Fetch,
             Self::Intake => Lane::Intake,
             Self::Transcribe => Lane::Transcribe,
+            Self::Diarize => Lane::Diarize,
         }
     }
 }
@@ -268,8 +277,14 @@ pub struct Job {
     pub upload: Option<ObjectKey>,
     /// The samples, once intake is done and until they are deleted.
     pub samples: Option<ObjectKey>,
-    /// The result, once completed.
+    /// The result, once completed. It names no speakers: [`Self::diarization`] does.
     pub transcript: Option<ObjectKey>,
+    /// The result of a transcription whose diarization has not ended yet.
+    pub pending_transcript: Option<ObjectKey>,
+    /// Who spoke when, once that is found out.
+    pub diarization: Option<ObjectKey>,
+    /// What callers made of the speakers.
+    pub speaker_edits: SpeakerEdits,
     /// The exact length of the media, known after intake.
     pub duration: Option<Millis>,
     /// How many channels the samples have, one frame of all after the other.
@@ -290,6 +305,15 @@ pub struct Job {
     pub started_at: Option<i64>,
     /// When it reached a final state.
     pub finished_at: Option<i64>,
+}
+
+impl Job {
+    /// Every object that its row names.
+    #[must_use]
+    pub fn objects(&self) -> Vec<ObjectKey> {
+        let keys = [self.upload, self.samples, self.transcript, self.pending_transcript, self.diarization];
+        keys.into_iter().flatten().collect()
+    }
 }
 
 /// How far a stage is, in media time.

@@ -4,7 +4,7 @@
 use steno_shared::account::{AccountId, Tier};
 use steno_shared::job::{Claim, StageKind, Upload};
 use steno_shared::object::ObjectKey;
-use steno_shared::store::{FetchOutput, IntakeEnd, IntakeOutput, Store, StoreError};
+use steno_shared::store::{BranchEnd, FetchOutput, IntakeEnd, IntakeOutput, Store, StoreError};
 use steno_shared::time::Millis;
 
 /// The accounts that race, with limits that a race of seconds reaches.
@@ -48,7 +48,12 @@ pub async fn finish(store: &Store, claim: &Claim) -> Result<bool, StoreError> {
             store.finish_intake(claim, &output).await.map(|end| end != IntakeEnd::Lost)
         }
         StageKind::Transcribe => {
-            store.finish_transcribe(claim, &ObjectKey::transcript(claim.job, claim.attempt)).await
+            let key = ObjectKey::transcript(claim.job, claim.attempt);
+            store.finish_transcribe(claim, &key).await.map(|end| end != BranchEnd::Lost)
+        }
+        StageKind::Diarize => {
+            let key = ObjectKey::diarization(claim.job, claim.attempt);
+            store.finish_diarize(claim, &key).await.map(|end| end != BranchEnd::Lost)
         }
     }
 }

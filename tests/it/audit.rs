@@ -77,9 +77,15 @@ const RULES: &[(&str, &str)] = &[
          WHERE s.state = 'queued' AND j.state NOT IN ('queued', 'processing')",
     ),
     (
-        "a job under way has one stage that is to be done",
-        "SELECT j.id AS wrong FROM job j WHERE j.state IN ('queued', 'processing') AND (SELECT COUNT(*) \
+        "a job under way has one stage that is to be done, with a diarization beside its transcription or without",
+        "SELECT j.id AS wrong FROM job j WHERE j.state IN ('queued', 'processing') AND (SELECT \
+         COUNT(DISTINCT CASE s.kind WHEN 'diarize' THEN 'transcribe' ELSE s.kind END) \
          FROM stage s WHERE s.job_id = j.id AND s.state IN ('queued', 'running')) <> 1",
+    ),
+    (
+        "a completed job waits for nothing, and has a transcript unless it was a dry run",
+        "SELECT id AS wrong FROM job WHERE state = 'completed' AND (pending_transcript_key IS NOT NULL \
+         OR (transcript_key IS NULL) <> (options LIKE '%\"dry_run\":true%'))",
     ),
 ];
 

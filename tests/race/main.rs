@@ -120,7 +120,8 @@ impl Racer {
     async fn retry(&self) -> Result<(), StoreError> {
         let ended: Vec<_> = JobState::ALL.iter().copied().filter(|state| state.is_final()).collect();
         let Some(job) = self.job(&ended).await? else { return Ok(()) };
-        let stage = pick(&[None, Some(StageKind::Transcribe), Some(StageKind::Intake)]).flatten();
+        let stages = [StageKind::Diarize, StageKind::Transcribe, StageKind::Intake];
+        let stage = pick(&stages).filter(|_| !one_in(4));
         self.store.retry_job(job.id, stage, &job.limits).await.map(|_| ())
     }
 
@@ -153,6 +154,7 @@ fn new_job(account: AccountId, limits: Tier) -> NewJob {
             model: ModelId::from("mini"),
             keep_audio: one_in(2),
             dry_run: one_in(8),
+            diarize: one_in(2),
             ..JobOptions::default()
         },
         file_name: None,

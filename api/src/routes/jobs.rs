@@ -7,7 +7,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use steno_shared::id::JobId;
-use steno_shared::job::{Job, JobState, Priority, StageKind};
+use steno_shared::job::{Job, JobState, Lane, Priority, StageKind};
 use steno_shared::store::{Cursor, JobFilter, Retried};
 
 use super::Tag;
@@ -181,7 +181,7 @@ impl Routes {
         app: Data<&App>,
         /// The job's id.
         id: Path<String>,
-        /// fetch, intake or transcribe.
+        /// fetch, intake, transcribe or diarize.
         stage: Query<Option<String>>,
     ) -> Result<JobReply, ApiError> {
         let job = find(&app, &caller, &id).await?;
@@ -191,7 +191,17 @@ impl Routes {
         // An anonymous job has the limits of whoever made it.
         let limits = if job.account == *caller.account() { &caller.limits } else { &job.limits };
         match app.store.retry_job(job.id, stage, limits).await? {
-            Retried::Queued(kind) => submit::wake(&app, kind.lane(), job.id).await,
+            Retried::Queued(kind) => {
+                submit::wake(&app, kind.lane(), job.id).await;
+                if kind == StageKind::Transcribe {
+                    submit::wake(&app, Lane::Diarize, job.id).await;
+                }
+            }
+            Retried::Channels => {
+                let message =
+                    "each channel of this job is a speaker already; there are none to be told apart";
+                return refused(Cause::NotReady, message);
+            }
             Retried::AudioDeleted => {
                 return refused(
                     Cause::AudioDeleted,

@@ -46,7 +46,7 @@ pub async fn run(settings: &UpSettings) -> anyhow::Result<()> {
         console.line(&format!("         {}", key.reveal()));
     }
     serve::refuse_open_door(&app, common).await?;
-    let children = Children::start(Lane::ALL, common)?;
+    let children = Children::start(Lane::LED, common)?;
     let server = tokio::spawn(serve::serve(app.clone(), listener));
 
     let proof = async {

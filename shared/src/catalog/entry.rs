@@ -42,6 +42,10 @@ pub enum Kind {
     Transcription,
     /// Finds speech among other sounds.
     SpeechDetection,
+    /// Finds out when how many people speak, in the ONNX form that sherpa-onnx reads.
+    SpeakerSegmentation,
+    /// Tells voices apart, in the ONNX form that sherpa-onnx reads.
+    SpeakerEmbedding,
 }
 
 /// One entry of the catalogue.
@@ -85,6 +89,24 @@ pub struct Model {
     /// How the times of its words are found.
     #[serde(default)]
     pub word_times: WordTimes,
+    /// How voices are grouped into speakers by what it makes of them.
+    #[serde(default)]
+    pub diarization: Grouping,
+}
+
+/// How voices are grouped into speakers.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Grouping {
+    /// From this cosine distance on, 0 to 2, two voices are two speakers, unless the number of speakers is given.
+    pub threshold: f32,
+}
+
+impl Default for Grouping {
+    /// As sherpa-onnx's `FastClusteringConfig` has it.
+    fn default() -> Self {
+        Self { threshold: 0.5 }
+    }
 }
 
 /// A file of a model.
@@ -195,6 +217,9 @@ impl Model {
                 && !["standard", "fast", "very_fast"].contains(&self.speed.as_str()) =>
             {
                 "speed must be standard, fast or very_fast"
+            }
+            _ if !(self.diarization.threshold > 0.0 && self.diarization.threshold < 2.0) => {
+                "diarization.threshold must be between 0 and 2"
             }
             _ if self.kind == Kind::Transcription && self.languages == 0 => "languages must be 1 at least",
             _ => return self.files.iter().find_map(ModelFile::fault),

@@ -4,6 +4,7 @@
 //! Belongs here: what a worker stores about a job, and all that is computed from it without an engine. Does not belong
 //! here: engines (`worker/sherpa`).
 
+mod edit;
 mod voice;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use crate::catalog::ModelId;
 use crate::time::Millis;
 use crate::transcript::Warning;
 
+pub use edit::SpeakerEdits;
 pub use voice::{Embedding, Voice};
 
 /// What a diarization stage found out about a job. The stored form is JSON of it. It holds all that grouping the

@@ -16,11 +16,13 @@ pub enum ObjectKind {
     Samples,
     /// A transcript as JSON.
     Transcript,
+    /// Who spoke when, as JSON.
+    Diarization,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Upload, Self::Part, Self::Samples, Self::Transcript];
+    pub const ALL: [Self; 5] = [Self::Upload, Self::Part, Self::Samples, Self::Transcript, Self::Diarization];
 
     /// The folder, or the prefix, that holds all objects of the kind.
     #[must_use]
@@ -30,6 +32,7 @@ impl ObjectKind {
             Self::Part => "parts",
             Self::Samples => "samples",
             Self::Transcript => "transcripts",
+            Self::Diarization => "diarizations",
         }
     }
 }
@@ -72,6 +75,12 @@ impl ObjectKey {
     #[must_use]
     pub fn transcript(job: JobId, attempt: u32) -> Self {
         Self { kind: ObjectKind::Transcript, job, attempt }
+    }
+
+    /// Who spoke when, as an attempt found out.
+    #[must_use]
+    pub fn diarization(job: JobId, attempt: u32) -> Self {
+        Self { kind: ObjectKind::Diarization, job, attempt }
     }
 
     /// What it is.
@@ -135,6 +144,7 @@ mod tests {
             ObjectKey::part(job, 7),
             ObjectKey::samples(job, 1),
             ObjectKey::transcript(job, 12),
+            ObjectKey::diarization(job, 3),
         ] {
             assert_eq!(key.to_string().parse(), Ok(key));
         }

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 use super::stages::{HELD, Turn, held};
 use super::{Store, StoreError, Writing, column, during, unreadable};
 use crate::account;
-use crate::error::Failure;
+use crate::error::{Failure, FailureCode};
 use crate::id::JobId;
 use crate::job::{Claim, JobOptions, MAX_ATTEMPTS, Setback, StageKind, StageState, Upload};
 use crate::object::ObjectKey;
@@ -41,6 +41,27 @@ pub enum IntakeEnd {
     Refused(Failure),
     /// The claim was lost or the job cancelled: nothing was written. The samples are the worker's to remove.
     Lost,
+}
+
+/// What became of a job at the end of one of the two stages that its samples go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BranchEnd {
+    /// It is completed. Its media and its samples are the worker's to remove, unless its options keep them.
+    Completed,
+    /// The other stage has not ended yet.
+    Waiting,
+    /// The claim was lost or the job cancelled: nothing was written. The output is the worker's to remove.
+    Lost,
+}
+
+/// Where a stage stands after an attempt without a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetBack {
+    /// Where it stands.
+    pub state: StageState,
+    /// Whether the job is completed all the same: what the stage is for can be done without. Its media and its
+    /// samples are the worker's to remove, unless its options keep them.
+    pub completed: bool,
 }
 
 /// A file that was fetched from a URL.
@@ -120,17 +141,11 @@ impl Store {
                 IntakeEnd::Refused(failure)
             }
             None if options.dry_run => {
-                self.complete_job(&writing, claim.job, None).await?;
+                self.complete_job(&writing, claim.job).await?;
                 IntakeEnd::Completed
             }
             None => {
-                self.queue_transcription(
-                    &writing,
-                    claim.job,
-                    output,
-                    Turn { model: Some(options.model), ..turn },
-                )
-                .await?;
+                self.queue_branches(&writing, (claim.job, &options), output, turn).await?;
                 IntakeEnd::Queued
             }
         };
@@ -138,10 +153,11 @@ impl Store {
         Ok(end)
     }
 
-    async fn queue_transcription(
+    /// Queues the two stages that the samples go to.
+    async fn queue_branches(
         &self,
         writing: &Writing<'_>,
-        job: JobId,
+        (job, options): (JobId, &JobOptions),
         output: &IntakeOutput,
         turn: Turn,
     ) -> Result<(), StoreError> {
@@ -149,62 +165,110 @@ impl Store {
         let values = [job.to_string().into(), output.samples.to_string().into()];
         let stored = writing.transaction.execute_raw(self.statement(sql, values)).await;
         stored.map_err(during("store the output of intake"))?;
+        if options.wants_diarization(output.channels) {
+            let beside = self.insert_stage(job, StageKind::Diarize, &turn);
+            writing.transaction.execute_raw(beside).await.map_err(during("queue the diarization"))?;
+        }
+        let turn = Turn { model: Some(options.model.clone()), ..turn };
         let next = self.insert_stage(job, StageKind::Transcribe, &turn);
         writing.transaction.execute_raw(next).await.map(|_| ()).map_err(during("queue the transcription"))
     }
 
-    /// Ends a transcription, and the job with it. The media and the samples of the job are the worker's to
-    /// remove, unless its options keep them. False if the claim was lost or the job cancelled: then nothing was
-    /// written, and the transcript is the worker's to remove.
+    /// Ends a transcription, and the job with it unless its diarization has not ended yet.
     ///
     /// # Errors
     /// If the rows cannot be written; then none was.
-    pub async fn finish_transcribe(&self, claim: &Claim, transcript: &ObjectKey) -> Result<bool, StoreError> {
-        let writing = self.write("finish a transcription").await?;
-        if self.end_stage(&writing, claim, StageState::Done, None).await?.is_none() {
-            return Ok(false);
-        }
-        if !self.complete_job(&writing, claim.job, Some(transcript)).await? {
-            return Ok(false);
-        }
-        writing.commit("finish a transcription").await?;
-        Ok(true)
+    pub async fn finish_transcribe(
+        &self,
+        claim: &Claim,
+        transcript: &ObjectKey,
+    ) -> Result<BranchEnd, StoreError> {
+        self.finish_branch(claim, "pending_transcript_key = $2", transcript).await
     }
 
-    /// Completes a job: with a transcript it is charged, without one it was a dry run. False if it had ended.
-    async fn complete_job(
+    /// Ends a diarization, and the job with it unless its transcription has not ended yet. What callers made of the
+    /// speakers that were found before is forgotten.
+    ///
+    /// # Errors
+    /// If the rows cannot be written; then none was.
+    pub async fn finish_diarize(
+        &self,
+        claim: &Claim,
+        diarization: &ObjectKey,
+    ) -> Result<BranchEnd, StoreError> {
+        self.finish_branch(claim, "diarization_key = $2, speaker_edits = NULL", diarization).await
+    }
+
+    async fn finish_branch(
+        &self,
+        claim: &Claim,
+        assignment: &str,
+        output: &ObjectKey,
+    ) -> Result<BranchEnd, StoreError> {
+        let writing = self.write("finish a stage").await?;
+        if self.end_stage(&writing, claim, StageState::Done, None).await?.is_none() {
+            return Ok(BranchEnd::Lost);
+        }
+        let sql = format!("UPDATE job SET {assignment} WHERE id = $1 AND state = 'processing'");
+        let values = [claim.job.to_string().into(), output.to_string().into()];
+        let stored = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        if stored.map_err(during("store the output of a stage"))?.rows_affected() == 0 {
+            return Ok(BranchEnd::Lost);
+        }
+        let end = self.join_branches(&writing, claim.job).await?;
+        writing.commit("finish a stage").await?;
+        Ok(end)
+    }
+
+    /// Completes a job that has a transcript, unless one of the stages that its samples go to has not ended yet.
+    pub(super) async fn join_branches(
         &self,
         writing: &Writing<'_>,
         job: JobId,
-        transcript: Option<&ObjectKey>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<BranchEnd, StoreError> {
+        let sql = "SELECT 1 FROM job j WHERE j.id = $1 \
+                   AND COALESCE(j.pending_transcript_key, j.transcript_key) IS NOT NULL \
+                   AND NOT EXISTS (SELECT 1 FROM stage s WHERE s.job_id = j.id AND s.state IN ('queued', 'running'))";
+        let ready = writing.transaction.query_one_raw(self.statement(sql, [job.to_string().into()])).await;
+        if ready.map_err(during("read stages"))?.is_none() {
+            return Ok(BranchEnd::Waiting);
+        }
+        let completed = self.complete_job(writing, job).await?;
+        Ok(if completed { BranchEnd::Completed } else { BranchEnd::Lost })
+    }
+
+    /// Completes a job: unless it was a dry run, it is charged. False if it had ended.
+    async fn complete_job(&self, writing: &Writing<'_>, job: JobId) -> Result<bool, StoreError> {
         let id = job.to_string();
-        let find = self.statement("SELECT options FROM job WHERE id = $1", [id.clone().into()]);
-        let row = writing.transaction.query_one_raw(find).await.map_err(during("read a job"))?;
-        let row = row.ok_or_else(|| unreadable("a stage without a job"))?;
-        let options: JobOptions =
-            serde_json::from_str(&column::<String>(&row, "options")?).map_err(unreadable)?;
-        let forget = if options.keep_audio && transcript.is_some() {
+        let options = self.options_of(writing, job).await?;
+        let forget = if options.keep_audio && !options.dry_run {
             ""
         } else {
             ", upload_key = NULL, samples_key = NULL"
         };
         let sql = format!(
-            "UPDATE job SET state = 'completed', finished_at = {}, transcript_key = $2, error_code = NULL, \
-             error = NULL{forget} WHERE id = $1 AND state = 'processing'",
+            "UPDATE job SET state = 'completed', finished_at = {}, \
+             transcript_key = COALESCE(pending_transcript_key, transcript_key), pending_transcript_key = NULL, \
+             error_code = NULL, error = NULL{forget} WHERE id = $1 AND state = 'processing'",
             self.now()
         );
-        let values = [id.into(), transcript.map(ToString::to_string).into()];
-        let completed = writing.transaction.execute_raw(self.statement(sql, values)).await;
+        let completed = writing.transaction.execute_raw(self.statement(sql, [id.into()])).await;
         if completed.map_err(during("complete a job"))?.rows_affected() == 0 {
             return Ok(false);
         }
         self.remove_chunks(writing, job).await?;
-        if transcript.is_some() {
+        if !options.dry_run {
             self.settle(writing, job).await?;
             self.announce(writing, job).await?;
         }
         Ok(true)
+    }
+
+    async fn options_of(&self, writing: &Writing<'_>, job: JobId) -> Result<JobOptions, StoreError> {
+        let find = self.statement("SELECT options FROM job WHERE id = $1", [job.to_string().into()]);
+        let row = writing.transaction.query_one_raw(find).await.map_err(during("read a job"))?;
+        let row = row.ok_or_else(|| unreadable("a stage without a job"))?;
+        serde_json::from_str(&column::<String>(&row, "options")?).map_err(unreadable)
     }
 
     /// Ends an attempt that has no result. Returns where the stage stands now, or `None` if the claim was lost
@@ -212,7 +276,7 @@ impl Store {
     ///
     /// # Errors
     /// If the rows cannot be written.
-    pub async fn set_back(&self, claim: &Claim, setback: &Setback) -> Result<Option<StageState>, StoreError> {
+    pub async fn set_back(&self, claim: &Claim, setback: &Setback) -> Result<Option<SetBack>, StoreError> {
         let writing = self.write("end an attempt").await?;
         let (failure, last) = match setback {
             Setback::Final(failure) => (Some(failure), true),
@@ -229,15 +293,39 @@ impl Store {
         if ended.is_none() {
             return Ok(None);
         }
+        let mut completed = false;
         match (state, failure) {
-            (StageState::Failed, Some(failure)) => self.fail_job(&writing, claim.job, failure).await?,
+            (StageState::Failed, Some(failure)) => {
+                completed = self.fail_stage(&writing, (claim.job, claim.stage), failure).await?;
+            }
             (StageState::Queued, failure) => {
                 self.requeue(&writing, claim, failure.map(|_| backoff(claim.attempt))).await?;
             }
             _ => {}
         }
         writing.commit("end an attempt").await?;
-        Ok(Some(state))
+        Ok(Some(SetBack { state, completed }))
+    }
+
+    /// What the failure of a stage means for its job: that it fails, or, where a transcript without speakers will
+    /// do, that it goes on without. True if it is completed by that.
+    pub(super) async fn fail_stage(
+        &self,
+        writing: &Writing<'_>,
+        (job, kind): (JobId, StageKind),
+        failure: &Failure,
+    ) -> Result<bool, StoreError> {
+        if kind != StageKind::Diarize {
+            self.fail_job(writing, job, failure).await?;
+            return Ok(false);
+        }
+        if self.options_of(writing, job).await?.text.strict {
+            let message =
+                format!("the transcript is incomplete, and strict was asked for: {}", failure.message);
+            self.fail_job(writing, job, &Failure::new(FailureCode::Incomplete, message)).await?;
+            return Ok(false);
+        }
+        Ok(self.join_branches(writing, job).await? == BranchEnd::Completed)
     }
 
     async fn is_cancelled(&self, writing: &Writing<'_>, claim: &Claim) -> Result<bool, StoreError> {
@@ -268,8 +356,8 @@ impl Store {
         requeued.map(|_| ()).map_err(during("queue a stage again"))
     }
 
-    /// Fails a job that runs, and gives back what it reserved. One that has a transcript from an earlier run is
-    /// completed as before, and says why the new run failed.
+    /// Fails a job that runs, stops its other stage, and gives back what it reserved. One that has a transcript from
+    /// an earlier run is completed as before, and says why the new run failed.
     pub(super) async fn fail_job(
         &self,
         writing: &Writing<'_>,
@@ -281,13 +369,15 @@ impl Store {
             if failure.code.is_the_callers() { ", upload_key = NULL, samples_key = NULL" } else { "" };
         let sql = format!(
             "UPDATE job SET state = CASE WHEN transcript_key IS NULL THEN 'failed' ELSE 'completed' END, \
-             finished_at = {}, error_code = $2, error = $3{forget} \
+             finished_at = {}, error_code = $2, error = $3, \
+             pending_transcript_key = CASE WHEN transcript_key IS NULL THEN pending_transcript_key END{forget} \
              WHERE id = $1 AND state = 'processing' RETURNING state, options",
             self.now()
         );
         let values = [job.to_string().into(), failure.code.as_str().into(), failure.message.clone().into()];
         let failed = writing.transaction.query_one_raw(self.statement(sql, values)).await;
         let Some(row) = failed.map_err(during("fail a job"))? else { return Ok(()) };
+        self.cancel_stages(writing, job).await?;
         self.release(writing, job).await?;
         // Of a job that is completed as before, nobody is told again.
         if column::<String>(&row, "state")? != "failed" || is_dry_run(&row)? {

@@ -6,9 +6,11 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 
 use super::entity::{job, stage};
 use super::finish::is_dry_run;
-use super::{Store, StoreError, column, during, unreadable};
+use super::{Store, StoreError, Writing, column, during, unreadable};
+use crate::diarization::SpeakerEdits;
 use crate::id::JobId;
 use crate::job::{Job, JobState, Lane, Stage};
+use crate::object::ObjectKey;
 
 /// What became of the wish to remove a job.
 #[derive(Debug)]
@@ -81,7 +83,9 @@ impl Store {
     pub async fn queue_is_full(&self, limit: u32) -> Result<bool, StoreError> {
         let Some(others) = limit.checked_sub(1) else { return Ok(true) };
         // Naming the lanes lets the index find the few that are queued among all that are done.
-        let lanes: Vec<_> = Lane::ALL.iter().map(|lane| format!("'{lane}'")).collect();
+        // A diarization is beside a transcription, which counts.
+        let counted = Lane::ALL.iter().filter(|lane| **lane != Lane::Diarize);
+        let lanes: Vec<_> = counted.map(|lane| format!("'{lane}'")).collect();
         let sql = format!(
             "SELECT 1 FROM stage WHERE lane IN ({}) AND state = 'queued' LIMIT 1 OFFSET $1",
             lanes.join(", ")
@@ -91,28 +95,51 @@ impl Store {
     }
 
     /// Cancels a job that is not finished: it is cancelled when this returns, a queued stage will not be claimed,
-    /// a running one is told at its next beat. The objects of the job are the caller's to remove. One that has a
-    /// transcript from an earlier run is completed as before, and keeps its objects. False if the job was finished,
+    /// a running one is told at its next beat. Returns the objects that are the caller's to remove. One that has a
+    /// transcript from an earlier run is completed as before, and keeps its audio. `None` if the job was finished,
     /// or there is none.
     ///
     /// # Errors
     /// If the rows cannot be written.
-    pub async fn cancel_job(&self, id: JobId) -> Result<bool, StoreError> {
+    pub async fn cancel_job(&self, id: JobId) -> Result<Option<Vec<ObjectKey>>, StoreError> {
         let writing = self.write("cancel a job").await?;
         let now = self.now();
+        let row = job::Entity::find_by_id(id.to_string()).one(&writing.transaction).await;
+        let Some(row) = row.map_err(during("read a job"))? else { return Ok(None) };
+        let before = Job::try_from(row)?;
         let job = self.statement(
             format!(
                 "UPDATE job SET state = CASE WHEN transcript_key IS NULL THEN 'cancelled' ELSE 'completed' END, \
                  finished_at = {now}, \
                  upload_key = CASE WHEN transcript_key IS NULL THEN NULL ELSE upload_key END, \
-                 samples_key = CASE WHEN transcript_key IS NULL THEN NULL ELSE samples_key END \
+                 samples_key = CASE WHEN transcript_key IS NULL THEN NULL ELSE samples_key END, \
+                 diarization_key = CASE WHEN transcript_key IS NULL THEN NULL ELSE diarization_key END, \
+                 pending_transcript_key = NULL \
                  WHERE id = $1 AND state IN ('queued', 'processing') RETURNING state, options"
             ),
             [id.to_string().into()],
         );
         let row = writing.transaction.query_one_raw(job).await.map_err(during("cancel a job"))?;
-        let Some(row) = row else { return Ok(false) };
+        let Some(row) = row else { return Ok(None) };
         let state: String = column(&row, "state")?;
+        self.cancel_stages(&writing, id).await?;
+        self.remove_chunks(&writing, id).await?;
+        self.release(&writing, id).await?;
+        if state == JobState::Cancelled.as_str() && !is_dry_run(&row)? {
+            self.announce(&writing, id).await?;
+        }
+        writing.commit("cancel a job").await?;
+        let objects = match before.transcript {
+            None => before.objects(),
+            Some(_) => before.pending_transcript.into_iter().collect(),
+        };
+        Ok(Some(objects))
+    }
+
+    /// Takes back the stages of a job that have not ended: a queued one is not claimed, a running one is told at its
+    /// next beat.
+    pub(super) async fn cancel_stages(&self, writing: &Writing<'_>, id: JobId) -> Result<(), StoreError> {
+        let now = self.now();
         let stages = self.statement(
             format!(
                 "UPDATE stage SET cancel = TRUE, \
@@ -122,14 +149,31 @@ impl Store {
             ),
             [id.to_string().into()],
         );
-        writing.transaction.execute_raw(stages).await.map_err(during("cancel stages"))?;
-        self.remove_chunks(&writing, id).await?;
-        self.release(&writing, id).await?;
-        if state == JobState::Cancelled.as_str() && !is_dry_run(&row)? {
-            self.announce(&writing, id).await?;
-        }
-        writing.commit("cancel a job").await?;
-        Ok(true)
+        writing.transaction.execute_raw(stages).await.map(|_| ()).map_err(during("cancel stages"))
+    }
+
+    /// Stores what callers make of a completed job's speakers, unless it is not `before` that they changed any more, or
+    /// the speakers have been found anew. False in that case.
+    ///
+    /// # Errors
+    /// If the row cannot be written.
+    pub async fn edit_speakers(&self, job: &Job, after: &SpeakerEdits) -> Result<bool, StoreError> {
+        let text = |edits: &SpeakerEdits| match *edits == SpeakerEdits::default() {
+            true => Ok(None),
+            false => serde_json::to_string(edits).map(Some).map_err(unreadable),
+        };
+        let sql = "UPDATE job SET speaker_edits = $2 WHERE id = $1 AND state = 'completed' \
+                   AND COALESCE(speaker_edits, '') = COALESCE($3, '') \
+                   AND COALESCE(diarization_key, '') = COALESCE($4, '')";
+        let values = [
+            job.id.to_string().into(),
+            text(after)?.into(),
+            text(&job.speaker_edits)?.into(),
+            job.diarization.map(|key| key.to_string()).into(),
+        ];
+        let _turn = self.writer.acquire().await.map_err(unreadable)?;
+        let edited = self.db.execute_raw(self.statement(sql, values)).await;
+        edited.map(|done| done.rows_affected() > 0).map_err(during("store a job's speakers"))
     }
 
     /// Removes every trace of a finished job from the database.

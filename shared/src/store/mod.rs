@@ -33,7 +33,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub use chunks::ChunkRecord;
 pub use deliveries::Resent;
 pub use dispatch::{AttemptEnd, DueDelivery, NextStep};
-pub use finish::{FetchOutput, IntakeEnd, IntakeOutput};
+pub use finish::{BranchEnd, FetchOutput, IntakeEnd, IntakeOutput, SetBack};
 pub use jobs::Removed;
 pub use keys::{AccountRecord, KeyRecord, NewKey, Owner};
 pub use list::{Cursor, JobFilter, JobPage};

@@ -18,6 +18,8 @@ pub enum Retried {
     AudioDeleted,
     /// The job has not ended yet.
     Active,
+    /// Each channel is a speaker: there are none to be told apart.
+    Channels,
     /// It was cancelled, and its worker has not let go of it yet.
     Held,
     /// It is completed; only a stage of it, by name, can be run again.
@@ -60,6 +62,17 @@ impl Store {
         if self.is_charged(&writing, id).await? {
             // What is at the URL by now is not what was paid for.
             job.source_url = None;
+        }
+        if stage == Some(StageKind::Diarize) {
+            if job.channels > 1 {
+                return Ok(Retried::Channels);
+            }
+            // Asked for by name, it is wanted.
+            let options = &mut job.options;
+            options.diarize = true;
+            if !options.wants_diarization(1) {
+                (options.speakers, options.max_speakers) = (0, 0);
+            }
         }
         let Some(kind) = first_stage(&job, stage) else { return Ok(Retried::AudioDeleted) };
         if self.is_held(&writing, id).await? {
@@ -106,20 +119,31 @@ impl Store {
     async fn requeue_job(&self, writing: &Writing<'_>, job: &Job, kind: StageKind) -> Result<(), StoreError> {
         // Its transcript, if it has one, stays until it is replaced.
         let sql = "UPDATE job SET state = 'queued', error_code = NULL, error = NULL, started_at = NULL, \
-                   finished_at = NULL, runs = runs + 1, priority = $2, limits = $3, concurrent = $4 WHERE id = $1";
+                   finished_at = NULL, runs = runs + 1, priority = $2, limits = $3, concurrent = $4, options = $5 \
+                   WHERE id = $1";
         let values = [
             job.id.to_string().into(),
             Priority::Batch.rank().into(),
             serde_json::to_string(&job.limits).map_err(unreadable)?.into(),
             job.limits.concurrent.map(u32::cast_signed).into(),
+            serde_json::to_string(&job.options).map_err(unreadable)?.into(),
         ];
         let changed = writing.transaction.execute_raw(self.statement(sql, values)).await;
         changed.map_err(during("queue a job again"))?;
         self.remove_chunks_before(writing, job.id, kind).await?;
         let model = (kind == StageKind::Transcribe).then(|| job.options.model.clone());
         let turn = Turn { account: job.account.to_string(), priority: Priority::Batch.rank(), model };
-        let stage = self.insert_stage(job.id, kind, &turn);
-        writing.transaction.execute_raw(stage).await.map(|_| ()).map_err(during("queue a stage again"))
+        let mut stages = vec![kind];
+        let untold = job.diarization.is_none() && job.options.wants_diarization(job.channels);
+        if kind == StageKind::Transcribe && untold {
+            stages.push(StageKind::Diarize);
+        }
+        for kind in stages {
+            let model = turn.model.clone().filter(|_| kind == StageKind::Transcribe);
+            let stage = self.insert_stage(job.id, kind, &Turn { model, ..turn.clone() });
+            writing.transaction.execute_raw(stage).await.map_err(during("queue a stage again"))?;
+        }
+        Ok(())
     }
 
     /// Samples that are made anew need not be the same.
@@ -129,7 +153,10 @@ impl Store {
         job: JobId,
         kind: StageKind,
     ) -> Result<(), StoreError> {
-        if kind == StageKind::Transcribe { Ok(()) } else { self.remove_chunks(writing, job).await }
+        match kind {
+            StageKind::Transcribe | StageKind::Diarize => Ok(()),
+            StageKind::Fetch | StageKind::Intake => self.remove_chunks(writing, job).await,
+        }
     }
 }
 
@@ -142,6 +169,8 @@ fn first_stage(job: &Job, asked: Option<StageKind>) -> Option<StageKind> {
         None => samples.or(upload).or(url),
         // Without samples, those of another intake do.
         Some(StageKind::Transcribe) => samples.or(upload).or(url),
+        // Another transcript is not what was asked for.
+        Some(StageKind::Diarize) => samples.map(|from| job.transcript.map_or(from, |_| StageKind::Diarize)),
         Some(StageKind::Intake) => upload.or(url),
         Some(StageKind::Fetch) => url,
     }

@@ -51,9 +51,9 @@ impl Store {
     /// Takes the best queued stage of a lane: interactive before batch, then the account with the fewest stages
     /// running, then the oldest. The jobs of an account that has as many in flight as it may wait; those that
     /// somebody waits on were counted when they were created. With `models`, only stages that want one of them.
-    /// The attempt is counted here, so that a job which kills its worker uses up its attempts too. A worker runs
-    /// one stage at a time that is at its last attempt: so those that were lost beside such a job do not fail with
-    /// it.
+    /// The attempt is counted here, so that a job which kills its worker uses up its attempts too. A worker's
+    /// process runs one stage at a time that is at its last attempt: so those that were lost beside such a job do not
+    /// fail with it.
     ///
     /// # Errors
     /// If the rows cannot be read or written.
@@ -70,6 +70,7 @@ impl Store {
             (lease.as_millis() as i64).into(),
             lane.as_str().into(),
             MAX_ATTEMPTS.cast_signed().into(),
+            owner.of_its_process().into(),
         ];
         let wanted = match models {
             None => String::new(),
@@ -96,7 +97,7 @@ impl Store {
                    AND (j.concurrent IS NULL OR j.state = 'processing' OR j.priority > 0 \
                      OR COALESCE(f.jobs, 0) < j.concurrent) \
                    AND (s.attempts < $4 - 1 OR NOT EXISTS (SELECT 1 FROM stage l \
-                     WHERE l.owner = $1 AND l.state = 'running' AND l.attempts >= $4)) \
+                     WHERE l.owner LIKE $5 AND l.state = 'running' AND l.attempts >= $4)) \
                    ORDER BY s.priority DESC, COALESCE(r.running, 0), s.created_at, s.job_id LIMIT 1\
                  ) RETURNING job_id, kind, attempts"
             ),
@@ -177,7 +178,7 @@ impl Store {
             "UPDATE stage SET state = CASE WHEN cancel THEN 'cancelled' WHEN attempts >= $2 THEN 'failed' \
              ELSE 'queued' END, \
              error = 'the worker was lost', owner = NULL, lease_until = NULL, run_at = {now} \
-             WHERE {expired} RETURNING job_id, state, attempts"
+             WHERE {expired} RETURNING job_id, kind, state, attempts"
         );
         let values = [lane.as_str().into(), MAX_ATTEMPTS.cast_signed().into()];
         let rows =
@@ -189,7 +190,9 @@ impl Store {
             if state == StageState::Failed {
                 let attempts: i32 = column(&row, "attempts")?;
                 let message = format!("the worker stopped {attempts} times while working on this file");
-                self.fail_job(&writing, job, &Failure::new(FailureCode::WorkerLost, message)).await?;
+                let kind: StageKind = column::<String>(&row, "kind")?.parse().map_err(unreadable)?;
+                let failure = Failure::new(FailureCode::WorkerLost, message);
+                self.fail_stage(&writing, (job, kind), &failure).await?;
             }
             reaped.push(Reaped { job, state });
         }
@@ -223,6 +226,7 @@ impl Store {
 
 /// What decides when a stage has its turn, and which worker may take it. Each stage of a job takes it over from
 /// the one before.
+#[derive(Clone)]
 pub(super) struct Turn {
     pub(super) account: String,
     pub(super) priority: i32,

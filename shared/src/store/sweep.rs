@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use super::entity::job;
 use super::{Store, StoreError, column, during, unreadable};
 use crate::id::JobId;
+use crate::job::Job;
 use crate::object::ObjectKey;
 
 /// How long the audio of jobs is kept after their end.
@@ -28,12 +29,10 @@ impl Store {
         let jobs: HashSet<String> = keys.iter().map(|key| key.job().to_string()).collect();
         let uploading = self.named_by_uploads(&jobs).await?;
         let rows = job::Entity::find().filter(job::Column::Id.is_in(jobs)).all(&self.db).await;
-        let mut named: HashSet<String> = rows
-            .map_err(during("read jobs"))?
-            .into_iter()
-            .flat_map(|row| [row.upload_key, row.samples_key, row.transcript_key])
-            .flatten()
-            .collect();
+        let mut named = HashSet::new();
+        for row in rows.map_err(during("read jobs"))? {
+            named.extend(Job::try_from(row)?.objects().iter().map(ToString::to_string));
+        }
         named.extend(uploading);
         Ok(keys.iter().filter(|key| !named.contains(&key.to_string())).copied().collect())
     }

@@ -134,6 +134,8 @@ pub enum WarningCode {
     IdenticalChannels,
     /// Diarization was asked for and is not to be had on this server.
     DiarizationUnavailable,
+    /// Diarization was asked for and failed: no speakers are named.
+    DiarizationFailed,
     /// A stretch of speech could not be transcribed.
     Untranscribed,
     /// The detector heard speech in a stretch, and the model nobody: it has no text, and does not count as speech.

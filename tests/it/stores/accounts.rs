@@ -13,7 +13,7 @@ use steno_shared::object::ObjectKey;
 use steno_shared::store::{Retried, Store};
 use steno_tests::race;
 
-use super::{Fixture, new_job};
+use super::{Fixture, new_job, state};
 use crate::audit;
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ async fn complete(store: &Store) {
 async fn fail(store: &Store, lane: Lane) {
     let claim = claim(store, lane).await;
     let setback = Setback::give_up(FailureCode::Internal, "a fault");
-    assert_eq!(store.set_back(&claim, &setback).await.unwrap(), Some(StageState::Failed));
+    assert_eq!(state(store.set_back(&claim, &setback).await.unwrap()), Some(StageState::Failed));
 }
 
 /// A file with this content, for an account of this tier.
@@ -101,9 +101,9 @@ async fn a_cancelled_job_is_run_again_when_its_worker_has_let_go() {
     let source = Source::Url("https://media.example/a.wav".to_owned());
     let id = create(store, NewJob { source, ..new_job("a") }).await;
     let old = claim(store, Lane::Fetch).await;
-    assert!(store.cancel_job(id).await.unwrap());
+    assert!(store.cancel_job(id).await.unwrap().is_some());
     assert_eq!(store.retry_job(id, None, &Tier::default()).await.unwrap(), Retried::Held);
-    let let_go = store.set_back(&old, &Setback::HandBack).await.unwrap();
+    let let_go = state(store.set_back(&old, &Setback::HandBack).await.unwrap());
     assert_eq!(let_go, Some(StageState::Cancelled));
     assert_eq!(store.retry_job(id, None, &Tier::default()).await.unwrap(), Retried::Queued(StageKind::Fetch));
 }
@@ -136,7 +136,7 @@ async fn a_completed_job_stays_so_when_another_run_is_cancelled() {
     let before = store.job(id).await.unwrap().unwrap();
     let again = Some(StageKind::Transcribe);
     assert!(matches!(store.retry_job(id, again, &Tier::default()).await.unwrap(), Retried::Queued(_)));
-    assert!(store.cancel_job(id).await.unwrap());
+    assert!(store.cancel_job(id).await.unwrap().is_some());
     let after = store.job(id).await.unwrap().unwrap();
     assert_eq!(after.state, JobState::Completed);
     assert_eq!(
@@ -178,7 +178,7 @@ async fn nobody_waits_for_a_queued_job_when_as_many_run_as_may() {
     assert_eq!(store.create_job(&waited_on("running")).await.unwrap(), Admission::Existing(running));
     let none = store.claim(Lane::Intake, &WorkerId("w".into()), LEASE, None).await.unwrap();
     assert!(none.is_none(), "a second job of an account that may have one");
-    assert!(store.cancel_job(running).await.unwrap());
+    assert!(store.cancel_job(running).await.unwrap().is_some());
     assert_eq!(store.create_job(&waited_on("queued")).await.unwrap(), Admission::Existing(queued));
     assert_eq!(claim(store, Lane::Intake).await.job, queued);
 }

@@ -1,6 +1,7 @@
 //! The suites that every implementation of a store passes.
 
 mod accounts;
+mod branches;
 mod jobs;
 mod objects;
 mod queue;
@@ -13,10 +14,10 @@ use steno_migration::Migrator;
 use steno_shared::account::{AccountId, Tier};
 use steno_shared::catalog::ModelId;
 use steno_shared::id::JobId;
-use steno_shared::job::{Admission, JobOptions, NewJob, Priority, Source, Upload};
+use steno_shared::job::{Admission, JobOptions, NewJob, Priority, Source, StageState, Upload};
 use steno_shared::object::ObjectKey;
 use steno_shared::settings::DatabaseUrl;
-use steno_shared::store::Store;
+use steno_shared::store::{SetBack, Store};
 use tempfile::TempDir;
 
 /// A database with its tables, in a folder that goes with it.
@@ -41,6 +42,12 @@ impl Fixture {
         assert_eq!(self.store.create_job(&new).await.unwrap(), Admission::Created);
         new.id
     }
+}
+
+/// Where a stage stands after a setback that left its job as it was.
+fn state(end: Option<SetBack>) -> Option<StageState> {
+    assert!(end.is_none_or(|end| !end.completed), "the job is completed");
+    end.map(|end| end.state)
 }
 
 /// A job about to be created, for an account without limits.

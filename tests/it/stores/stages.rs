@@ -8,11 +8,12 @@ use steno_shared::error::FailureCode;
 use steno_shared::id::WorkerId;
 use steno_shared::job::{Claim, JobState, Lane, MAX_ATTEMPTS, Priority, Progress, Setback, StageState};
 use steno_shared::object::ObjectKey;
-use steno_shared::store::{Beat, IntakeEnd, IntakeOutput, Store};
+use steno_shared::store::{Beat, BranchEnd, IntakeEnd, IntakeOutput, Store};
+
 use steno_shared::time::Millis;
 use steno_tests::wait;
 
-use super::Fixture;
+use super::{Fixture, state};
 
 const LEASE: Duration = Duration::from_secs(60);
 const NO_LEASE: Duration = Duration::ZERO;
@@ -89,7 +90,7 @@ async fn a_job_goes_through_its_stages_to_completed() {
     let (transcribe, job) = store.claim(Lane::Transcribe, &worker("t"), LEASE, None).await.unwrap().unwrap();
     assert_eq!(job.samples, Some(ObjectKey::samples(id, 1)));
     let transcript = ObjectKey::transcript(id, transcribe.attempt);
-    assert!(store.finish_transcribe(&transcribe, &transcript).await.unwrap());
+    assert_eq!(store.finish_transcribe(&transcribe, &transcript).await.unwrap(), BranchEnd::Completed);
     let job = store.job(id).await.unwrap().unwrap();
     assert_eq!((job.state, job.transcript), (JobState::Completed, Some(transcript)));
     assert_eq!((job.upload, job.samples), (None, None));
@@ -146,7 +147,7 @@ async fn a_failed_attempt_is_tried_again_later_and_at_last_fails_the_job() {
         assert_eq!(held.attempt, attempt);
         let setback = Setback::retry(FailureCode::TimedOut, "too slow");
         let expected = if attempt < MAX_ATTEMPTS { StageState::Queued } else { StageState::Failed };
-        assert_eq!(store.set_back(&held, &setback).await.unwrap(), Some(expected));
+        assert_eq!(state(store.set_back(&held, &setback).await.unwrap()), Some(expected));
         assert!(claim(store, LEASE).await.is_none(), "tried again without a pause");
     }
     let failure = store.job(id).await.unwrap().unwrap().failure.unwrap();
@@ -160,7 +161,7 @@ async fn a_file_that_cannot_be_read_fails_at_once_and_its_audio_is_forgotten() {
     let id = world.job("a", Priority::Batch).await;
     let held = claim(store, LEASE).await.unwrap();
     let setback = Setback::give_up(FailureCode::Undecodable, "noise");
-    assert_eq!(store.set_back(&held, &setback).await.unwrap(), Some(StageState::Failed));
+    assert_eq!(state(store.set_back(&held, &setback).await.unwrap()), Some(StageState::Failed));
     let job = store.job(id).await.unwrap().unwrap();
     assert_eq!((job.state, job.upload), (JobState::Failed, None));
 }
@@ -173,7 +174,7 @@ async fn a_stage_handed_back_is_not_counted() {
     for _ in 0..5 {
         let held = claim(store, LEASE).await.unwrap();
         assert_eq!(held.attempt, 1);
-        let state = store.set_back(&held, &Setback::HandBack).await.unwrap();
+        let state = state(store.set_back(&held, &Setback::HandBack).await.unwrap());
         assert_eq!(state, Some(StageState::Queued));
     }
 }
@@ -183,13 +184,13 @@ async fn a_cancelled_job_is_not_claimed_and_a_running_one_is_told() {
     let world = Fixture::new().await;
     let store = &world.store;
     let queued = world.job("a", Priority::Batch).await;
-    assert!(store.cancel_job(queued).await.unwrap());
-    assert!(!store.cancel_job(queued).await.unwrap(), "cancelled twice");
+    assert!(store.cancel_job(queued).await.unwrap().is_some());
+    assert!(store.cancel_job(queued).await.unwrap().is_none(), "cancelled twice");
     assert!(claim(store, LEASE).await.is_none());
 
     let running = world.job("a", Priority::Batch).await;
     let held = claim(store, LEASE).await.unwrap();
-    assert!(store.cancel_job(running).await.unwrap());
+    assert!(store.cancel_job(running).await.unwrap().is_some());
     let job = store.job(running).await.unwrap().unwrap();
     assert_eq!((job.state, job.upload), (JobState::Cancelled, None));
     assert_eq!(store.beat(&held, LEASE, Progress::default()).await.unwrap(), Beat::Cancelled);
@@ -198,7 +199,7 @@ async fn a_cancelled_job_is_not_claimed_and_a_running_one_is_told() {
         IntakeEnd::Lost,
         "a cancelled job went on"
     );
-    assert_eq!(store.set_back(&held, &Setback::HandBack).await.unwrap(), Some(StageState::Cancelled));
+    assert_eq!(state(store.set_back(&held, &Setback::HandBack).await.unwrap()), Some(StageState::Cancelled));
     assert_eq!(store.job(running).await.unwrap().unwrap().state, JobState::Cancelled);
 }
 
@@ -250,6 +251,9 @@ async fn a_worker_runs_one_stage_at_a_time_that_is_at_its_last_attempt() {
     // The other one waits; what was never tried does not.
     assert_eq!(claim(&world.store, LEASE).await.unwrap().job, fresh);
     assert!(claim(&world.store, LEASE).await.is_none());
-    assert_eq!(world.store.set_back(&last, &Setback::HandBack).await.unwrap(), Some(StageState::Queued));
+    assert_eq!(
+        state(world.store.set_back(&last, &Setback::HandBack).await.unwrap()),
+        Some(StageState::Queued)
+    );
     assert_eq!(claim(&world.store, LEASE).await.unwrap().attempt, MAX_ATTEMPTS);
 }

@@ -6,7 +6,7 @@ use steno_shared::error::{Failure, FailureCode};
 use steno_shared::failpoint;
 use steno_shared::job::{Claim, Job, Setback, StageKind, StageState};
 use steno_shared::object::ObjectKey;
-use steno_shared::store::{Beat, IntakeEnd, StoreError};
+use steno_shared::store::{Beat, BranchEnd, IntakeEnd, StoreError};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -151,14 +151,22 @@ async fn try_end(
     match result {
         Ok(outcome) => take_in(lane, claim, job, outcome).await,
         Err(setback) => {
-            let state = lane.resources.store.set_back(claim, setback).await?;
+            let end = lane.resources.store.set_back(claim, setback).await?;
+            let state = end.map(|end| end.state);
             report(claim, setback, state);
+            if end.is_some_and(|end| end.completed) {
+                completed(lane, job).await;
+                return Ok(());
+            }
             let of_no_use = matches!(setback, Setback::Final(Failure { code, .. }) if code.is_the_callers());
             let ended =
                 state == Some(StageState::Cancelled) || (state == Some(StageState::Failed) && of_no_use);
             // A job that was completed before keeps what it has.
             if ended && job.transcript.is_none() {
                 remove(lane, &[job.upload, job.samples]).await;
+                if state == Some(StageState::Cancelled) {
+                    remove(lane, &[job.pending_transcript, job.diarization]).await;
+                }
             }
             match state {
                 Some(StageState::Queued) => lane.look_again.notify_one(),
@@ -182,7 +190,12 @@ async fn take_in(lane: &Lane, claim: &Claim, job: &Job, outcome: &Outcome) -> Re
             }
         }
         Outcome::Intake(output) => match store.finish_intake(claim, output).await? {
-            IntakeEnd::Queued => lane.wake(StageKind::Transcribe, claim.job).await,
+            IntakeEnd::Queued => {
+                lane.wake(StageKind::Transcribe, claim.job).await;
+                if job.options.wants_diarization(output.channels) {
+                    lane.wake(StageKind::Diarize, claim.job).await;
+                }
+            }
             IntakeEnd::Completed => {
                 remove(lane, &[job.upload, Some(output.samples)]).await;
                 make_room(lane, job).await;
@@ -194,18 +207,29 @@ async fn take_in(lane: &Lane, claim: &Claim, job: &Job, outcome: &Outcome) -> Re
             }
             IntakeEnd::Lost => remove(lane, &[Some(output.samples)]).await,
         },
-        Outcome::Transcribe(transcript) => {
-            if !store.finish_transcribe(claim, transcript).await? {
-                remove(lane, &[Some(*transcript)]).await;
-                return Ok(());
-            }
-            if !job.options.keep_audio {
-                remove(lane, &[job.upload, job.samples]).await;
-            }
-            make_room(lane, job).await;
+        Outcome::Transcribe(key) => {
+            branched(lane, job, key, store.finish_transcribe(claim, key).await?).await;
         }
+        Outcome::Diarize(key) => branched(lane, job, key, store.finish_diarize(claim, key).await?).await,
     }
     Ok(())
+}
+
+/// What follows the end of one of the two stages that the samples go to.
+async fn branched(lane: &Lane, job: &Job, output: &ObjectKey, end: BranchEnd) {
+    match end {
+        BranchEnd::Completed => completed(lane, job).await,
+        BranchEnd::Waiting => tracing::info!("the job's other stage has not ended yet"),
+        BranchEnd::Lost => remove(lane, &[Some(*output)]).await,
+    }
+}
+
+/// Removes what a completed job needs no more.
+async fn completed(lane: &Lane, job: &Job) {
+    if !job.options.keep_audio {
+        remove(lane, &[job.upload, job.samples]).await;
+    }
+    make_room(lane, job).await;
 }
 
 /// A job of the same account may wait for this one's end to begin; one that waits to be fetched is found by the

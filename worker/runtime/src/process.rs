@@ -36,8 +36,19 @@ pub struct WorkerSettings {
     pub leash: bool,
 }
 
-/// Runs a worker to its end: starts logging, opens the stores, and runs the lane until a signal or the leash
-/// says stop.
+/// A lane that a worker serves.
+#[derive(Debug)]
+pub struct Serving {
+    /// Which one.
+    pub lane: job::Lane,
+    /// How many of its stages run at once.
+    pub slots: usize,
+    /// What runs them.
+    pub runner: Arc<dyn StageRunner>,
+}
+
+/// Runs a worker of one lane to its end: starts logging, opens the stores, and runs the lane until a signal or the
+/// leash says stop.
 ///
 /// # Errors
 /// If the settings cannot work or a store cannot be opened.
@@ -45,12 +56,24 @@ pub fn run<F>(settings: &WorkerSettings, lane: job::Lane, slots: usize, runner: 
 where
     F: AsyncFnOnce(&Resources) -> anyhow::Result<Arc<dyn StageRunner>>,
 {
+    let one =
+        async |resources: &Resources| Ok(vec![Serving { lane, slots, runner: runner(resources).await? }]);
+    run_lanes(settings, one)
+}
+
+/// Runs a worker of several lanes to its end, as [`run`] does.
+///
+/// # Errors
+/// If the settings cannot work or a store cannot be opened.
+pub fn run_lanes<F>(settings: &WorkerSettings, lanes: F) -> anyhow::Result<()>
+where
+    F: AsyncFnOnce(&Resources) -> anyhow::Result<Vec<Serving>>,
+{
     let common = &settings.common;
     telemetry::init(common).context("the log filter (--log) cannot be read")?;
     failpoint::arm().map_err(anyhow::Error::msg)?;
     common.check().map_err(anyhow::Error::msg)?;
     catalog::extend(&common.models())?;
-    let options = LaneOptions { lane, slots: slots.max(1), lease: settings.lease.0, grace: settings.grace.0 };
     let stop = CancellationToken::new();
     if settings.leash {
         stop_when_stdin_ends(stop.clone());
@@ -59,8 +82,12 @@ where
     runtime.block_on(async {
         stop_at_signals(stop.clone())?;
         let resources = open(common).await?;
-        let runner = runner(&resources).await?;
-        lane::run(options, resources, runner, stop).await;
+        let lanes = lanes(&resources).await?.into_iter().map(|Serving { lane, slots, runner }| {
+            let (lease, grace) = (settings.lease.0, settings.grace.0);
+            let options = LaneOptions { lane, slots: slots.max(1), lease, grace };
+            lane::run(options, resources.clone(), runner, stop.clone())
+        });
+        futures::future::join_all(lanes).await;
         anyhow::Ok(())
     })?;
     // Blocking threads may be in the middle of a computation that nobody waits for.

@@ -58,6 +58,8 @@ pub enum Outcome {
     Intake(IntakeOutput),
     /// A transcript.
     Transcribe(ObjectKey),
+    /// Who spoke when.
+    Diarize(ObjectKey),
 }
 
 /// Runs the stages of one lane. Safe to run twice for one job.

@@ -16,6 +16,7 @@ mod memory;
 pub mod runner;
 pub mod samples;
 pub mod settings;
+pub mod speakers;
 pub mod speech;
 
 pub use loader::WhisperLoader;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use steno_runtime::{Resources, StageRunner, process};
+use steno_runtime::process::{self, Serving};
+use steno_runtime::{Resources, StageRunner};
 use steno_shared::catalog::{self, ModelId};
 use steno_shared::job::Lane;
 use steno_transcribe::WhisperLoader;
@@ -12,6 +13,7 @@ use steno_transcribe::bench;
 use steno_transcribe::engine::{Engine, Models};
 use steno_transcribe::runner::Transcription;
 use steno_transcribe::settings::{Command, Settings};
+use steno_transcribe::speakers::Speakers;
 use steno_whisper::bundled;
 
 fn main() -> anyhow::Result<()> {
@@ -19,8 +21,14 @@ fn main() -> anyhow::Result<()> {
     if let Some(Command::Bench(what)) = &settings.command {
         return bench::run(&settings, what);
     }
-    let runner = async |_: &Resources| start(&settings);
-    process::run(&settings.worker, Lane::Transcribe, settings.slots.get(), runner)
+    process::run_lanes(&settings.worker, async |_: &Resources| {
+        let slots = settings.slots.get();
+        let speakers: Arc<dyn StageRunner> = Arc::new(Speakers);
+        Ok(vec![
+            Serving { lane: Lane::Transcribe, slots, runner: start(&settings)? },
+            Serving { lane: Lane::Diarize, slots, runner: speakers },
+        ])
+    })
 }
 
 /// Installs the miniature model, starts the engine, and begins to load the model that most jobs will ask for, so

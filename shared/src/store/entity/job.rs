@@ -3,6 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::account::AccountId;
+use crate::diarization::SpeakerEdits;
 use crate::error::Failure;
 use crate::job::Job;
 use crate::store::{StoreError, unreadable};
@@ -23,6 +24,10 @@ pub(in crate::store) struct Model {
     pub(in crate::store) upload_sha256: String,
     pub(in crate::store) samples_key: Option<String>,
     pub(in crate::store) transcript_key: Option<String>,
+    pub(in crate::store) pending_transcript_key: Option<String>,
+    pub(in crate::store) diarization_key: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub(in crate::store) speaker_edits: Option<String>,
     pub(in crate::store) duration_ms: Option<i64>,
     #[sea_orm(column_type = "Text")]
     pub(in crate::store) warnings: String,
@@ -72,6 +77,12 @@ impl TryFrom<Model> for Job {
             upload: key(row.upload_key)?,
             samples: key(row.samples_key)?,
             transcript: key(row.transcript_key)?,
+            pending_transcript: key(row.pending_transcript_key)?,
+            diarization: key(row.diarization_key)?,
+            speaker_edits: row
+                .speaker_edits
+                .map_or(Ok(SpeakerEdits::default()), |edits| serde_json::from_str(&edits))
+                .map_err(unreadable)?,
             duration: row.duration_ms.map(|millis| Millis(millis.unsigned_abs())),
             channels: u16::try_from(row.channels).map_err(unreadable)?,
             warnings: serde_json::from_str(&row.warnings).map_err(unreadable)?,

@@ -113,13 +113,8 @@ fn joined(warnings: Vec<Warning>, segments: &[Segment]) -> Vec<Warning> {
 
 /// What of the options could not be done.
 fn of_options(frame: &Frame<'_>) -> Vec<Warning> {
-    let Frame { options, model, channels, .. } = frame;
+    let Frame { options, model, .. } = frame;
     let mut warnings = Vec::new();
-    // Channels that are apart are the speakers.
-    if options.diarize && *channels == 1 {
-        let message = "speakers are not told apart on this server";
-        warnings.push(Warning::new(WarningCode::DiarizationUnavailable, message));
-    }
     if let Some(language) = options.language.filter(|language| !model.knows(*language)) {
         let message = format!(
             "{} was not trained for {}: the text is not to be relied on",
@@ -275,7 +270,7 @@ mod tests {
         let options =
             JobOptions { diarize: true, language: Language::parse("de").ok(), ..JobOptions::default() };
         let found = assembled(&options, vec![chunk("de", vec![segment("a", 0, 10)], 10, 10)]);
-        assert_eq!(codes(&found), [WarningCode::DiarizationUnavailable, WarningCode::LanguageUnsupported]);
+        assert_eq!(codes(&found), [WarningCode::LanguageUnsupported]);
         assert_eq!(found.speakers, Vec::<String>::new());
     }
 

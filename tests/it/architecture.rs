@@ -18,9 +18,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("steno-api", &["steno-shared", "steno-migration"]),
     ("steno-runtime", &["steno-shared"]),
     ("steno-whisper", &["steno-shared", "steno-runtime"]),
+    ("steno-sherpa", &["steno-shared", "steno-runtime"]),
     ("steno-courier", &["steno-shared", "steno-runtime"]),
     ("steno-intake", &["steno-shared", "steno-runtime"]),
-    ("steno-transcribe", &["steno-shared", "steno-runtime", "steno-whisper"]),
+    ("steno-transcribe", &["steno-shared", "steno-runtime", "steno-sherpa", "steno-whisper"]),
     ("steno-tests", &["steno-shared"]),
 ];
 
@@ -29,6 +30,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("apalis", &["steno-runtime"]),
     ("apalis-sqlite", &["steno-shared"]),
     ("sea-orm", &["steno-shared"]),
+    ("sherpa-onnx", &["steno-sherpa"]),
     ("whisper-rs", &["steno-whisper"]),
     ("poem", &["steno-api"]),
     ("standardwebhooks", &["steno-courier"]),

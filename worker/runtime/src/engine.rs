@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use steno_shared::diarization::{Turn, Voice};
 use steno_shared::job::Temperature;
 use steno_shared::language::Language;
 use steno_shared::time::Millis;
@@ -149,6 +151,35 @@ pub trait SpeechDetector: Send {
     /// How likely the next [`SpeechDetector::frame`] samples hold speech, 0 to 1. Frames are to be given in
     /// order, since the detector remembers.
     fn judge(&mut self, frame: &[i16]) -> f32;
+}
+
+/// Tells who speaks when, a stretch of audio at a time. What one call returns does not depend on the calls before it.
+/// A call cannot be stopped: it is made in a process that can.
+pub trait Diarizer: fmt::Debug {
+    /// The turns in `samples` (16 kHz mono, -1 to 1, some minutes at most) and what their speakers sound like.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn diarize(&mut self, samples: &[f32], grouping: Grouping) -> Result<ChunkVoices, EngineError>;
+}
+
+/// How many voices a diarizer shall tell of. Turns of one speaker may have several; those of two never share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grouping {
+    /// One for each turn that is long enough.
+    PerTurn,
+    /// One for each speaker that can be told apart within the chunk.
+    PerSpeaker,
+}
+
+/// Who speaks when in a chunk.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChunkVoices {
+    /// In order of their starts, which are relative to the first sample; none ends beyond the last.
+    pub turns: Vec<Turn>,
+    /// What they sound like, each of some turn. Their `chunk` is 0.
+    pub voices: Vec<Voice>,
 }
 
 /// What can go wrong in an engine.

@@ -1,0 +1,144 @@
+//! Who spoke when: the engine is asked chunk by chunk, in processes of its own, and the voices of all chunks are
+//! grouped into speakers.
+//!
+//! Belongs here: chunks of a file, the children and how jobs share them, the choice of models. Does not belong here:
+//! the engine (`steno-sherpa`), grouping voices and what becomes of words (`steno_shared::diarization`).
+//!
+//! A child per engine, because the library ends or crashes its process at a bad model, and cannot be stopped.
+
+pub mod child;
+mod chunks;
+mod keeper;
+mod pool;
+mod protocol;
+mod stand_in;
+
+use std::io;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use steno_runtime::Meter;
+use steno_runtime::engine::{ChunkVoices, Grouping};
+use steno_shared::diarization::{Diarization, SpeakerCount, Turn};
+use steno_shared::time::Millis;
+
+use crate::chunk::Piece;
+use crate::samples::Samples;
+pub use keeper::Program;
+pub use pool::{ChunkLimit, Pool};
+pub use protocol::ModelFile;
+use protocol::{Request, Setup};
+
+/// A file up to this has a voice for each turn; a longer one has a voice for each speaker of a chunk, so that there
+/// are some two thousand in ten hours.
+const PER_TURN: Millis = Millis(600_000);
+/// How far one window of 10 s lies behind the one before, as a part of it: as sherpa-onnx has it, ...
+const SHIFT: f32 = 0.1;
+/// ... and where the file is long: two fifths of the cost, for boundaries that are hardly worse.
+const LONG_SHIFT: f32 = 0.25;
+
+/// The models that a job is diarized with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// Finds turns.
+    pub segmentation: ModelFile,
+    /// Tells voices apart.
+    pub embedding: ModelFile,
+    /// From this cosine distance on two voices are two speakers.
+    pub threshold: f32,
+}
+
+/// What shall be diarized.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// One channel.
+    pub samples: Arc<Samples>,
+    /// By which models.
+    pub models: Pair,
+    /// How many speakers there may be.
+    pub count: SpeakerCount,
+}
+
+/// Why it cannot be told who spoke when.
+#[derive(Debug, thiserror::Error)]
+pub enum DiarizeError {
+    /// A model's file is at fault; the sentence says which, and what mends it.
+    #[error("{0}")]
+    Model(String),
+    /// The engine crashed, hung or failed.
+    #[error("{0}")]
+    Engine(String),
+    /// The samples cannot be read.
+    #[error("cannot read the samples")]
+    Samples(#[from] io::Error),
+    /// The pool has ended.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// Finds out who spoke when. Dropping the future kills the children that work for it.
+///
+/// # Errors
+/// [`DiarizeError`]
+pub async fn diarize(order: &Order, pool: &Pool, meter: &Meter) -> Result<Diarization, DiarizeError> {
+    let whole = Millis::of_samples(order.samples.count());
+    meter.set_total(whole);
+    let samples = Arc::clone(&order.samples);
+    let planned = tokio::task::spawn_blocking(move || chunks::plan(&samples)).await;
+    let pieces = planned.map_err(io::Error::other)??;
+    let seat = pool.join();
+    let requests = pieces.into_iter().map(|piece| (piece, request(order, piece, whole)));
+    let asked = requests.map(async |(piece, request)| Ok((piece, seat.run(request).await?)));
+    let mut done = Millis(0);
+    let mut found: Vec<(Piece, ChunkVoices)> = Vec::new();
+    // No more at once than can be worked on, so that other jobs come in between.
+    let mut answers = stream::iter(asked).buffer_unordered(pool.size().max(1));
+    while let Some((piece, voices)) = answers.try_next().await? {
+        done = done + Millis::of_samples(piece.len());
+        meter.advance_to(done.min(whole));
+        found.push((piece, voices));
+    }
+    found.sort_by_key(|(piece, _)| piece.start);
+    Ok(join(order, found))
+}
+
+fn request(order: &Order, piece: Piece, whole: Millis) -> Request {
+    let Pair { segmentation, embedding, threshold } = order.models.clone();
+    let is_long = whole > PER_TURN;
+    Request {
+        setup: Setup { segmentation, embedding, shift: if is_long { LONG_SHIFT } else { SHIFT }, threshold },
+        samples: order.samples.path().to_owned(),
+        start: piece.start,
+        end: piece.end,
+        grouping: if is_long { Grouping::PerSpeaker } else { Grouping::PerTurn },
+    }
+}
+
+/// Puts the chunks together, which are in order.
+fn join(order: &Order, found: Vec<(Piece, ChunkVoices)>) -> Diarization {
+    let (mut turns, mut voices) = (Vec::new(), Vec::new());
+    for (number, (piece, chunk)) in (0..).zip(found) {
+        let offset = Millis::of_samples(piece.start);
+        let before = voices.len() as u32;
+        turns.extend(chunk.turns.into_iter().map(|turn| Turn {
+            start: turn.start + offset,
+            end: turn.end + offset,
+            voice: turn.voice + before,
+        }));
+        voices.extend(chunk.voices.into_iter().map(|mut voice| {
+            voice.chunk = number;
+            voice
+        }));
+    }
+    turns.sort_by_key(|turn| (turn.start, turn.end));
+    let speakers = stand_in::cluster(&voices, order.models.threshold, order.count);
+    Diarization {
+        segmentation: order.models.segmentation.id.clone(),
+        embedding: order.models.embedding.id.clone(),
+        threshold: order.models.threshold,
+        turns,
+        voices,
+        speakers,
+        warnings: Vec::new(),
+    }
+}

@@ -4,8 +4,13 @@
 //! Belongs here: what a worker stores about a job, and all that is computed from it without an engine. Does not belong
 //! here: engines (`worker/sherpa`).
 
+mod assign;
 mod cluster;
 mod edit;
+mod label;
+#[cfg(test)]
+mod tests;
+mod timeline;
 mod voice;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +20,8 @@ use crate::time::Millis;
 use crate::transcript::Warning;
 
 pub use cluster::cluster;
-pub use edit::SpeakerEdits;
+pub use edit::{EditError, LONGEST_NAME, SpeakerChange, SpeakerEdits};
+pub use label::{Heard, Labelled, Speaker, SpeakerTurn, labelled};
 pub use voice::{Embedding, Voice};
 
 /// What a diarization stage found out about a job. The stored form is JSON of it. It holds all that grouping the

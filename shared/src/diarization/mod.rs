@@ -4,6 +4,7 @@
 //! Belongs here: what a worker stores about a job, and all that is computed from it without an engine. Does not belong
 //! here: engines (`worker/sherpa`).
 
+mod cluster;
 mod edit;
 mod voice;
 
@@ -13,6 +14,7 @@ use crate::catalog::ModelId;
 use crate::time::Millis;
 use crate::transcript::Warning;
 
+pub use cluster::cluster;
 pub use edit::SpeakerEdits;
 pub use voice::{Embedding, Voice};
 

@@ -8,18 +8,18 @@
 
 pub mod child;
 mod chunks;
+mod group;
 mod keeper;
 mod pool;
 mod protocol;
-mod stand_in;
 
 use std::io;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use steno_runtime::Meter;
-use steno_runtime::engine::{ChunkVoices, Grouping};
-use steno_shared::diarization::{Diarization, SpeakerCount, Turn};
+use steno_runtime::engine::ChunkVoices;
+use steno_shared::diarization::{Diarization, SpeakerCount, Turn, cluster};
 use steno_shared::time::Millis;
 
 use crate::chunk::Piece;
@@ -29,13 +29,16 @@ pub use pool::{ChunkLimit, Pool};
 pub use protocol::ModelFile;
 use protocol::{Request, Setup};
 
-/// A file up to this has a voice for each turn; a longer one has a voice for each speaker of a chunk, so that there
+/// A file up to this has a voice for each turn; in a longer one those of a chunk that are alike are one, so that there
 /// are some two thousand in ten hours.
 const PER_TURN: Millis = Millis(600_000);
 /// How far one window of 10 s lies behind the one before, as a part of it: as sherpa-onnx has it, ...
 const SHIFT: f32 = 0.1;
 /// ... and where the file is long: two fifths of the cost, for boundaries that are hardly worse.
 const LONG_SHIFT: f32 = 0.25;
+/// The threshold within a chunk is low, whatever the model's: neighbours that are one speaker after all are found to
+/// be one when their voices are grouped, two that were taken for one never come apart again.
+const LOCAL_THRESHOLD: f32 = 0.5;
 
 /// The models that a job is diarized with.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,25 +96,32 @@ pub async fn diarize(order: &Order, pool: &Pool, meter: &Meter) -> Result<Diariz
     let mut found: Vec<(Piece, ChunkVoices)> = Vec::new();
     // No more at once than can be worked on, so that other jobs come in between.
     let mut answers = stream::iter(asked).buffer_unordered(pool.size().max(1));
-    while let Some((piece, voices)) = answers.try_next().await? {
+    while let Some((piece, mut voices)) = answers.try_next().await? {
+        if is_long(whole) {
+            group::alike(&mut voices, order.models.threshold);
+        }
         done = done + Millis::of_samples(piece.len());
         meter.advance_to(done.min(whole));
         found.push((piece, voices));
     }
     found.sort_by_key(|(piece, _)| piece.start);
-    Ok(join(order, found))
+    let order = order.clone();
+    tokio::task::spawn_blocking(move || Ok(join(&order, found))).await.map_err(io::Error::other)?
 }
 
 fn request(order: &Order, piece: Piece, whole: Millis) -> Request {
-    let Pair { segmentation, embedding, threshold } = order.models.clone();
-    let is_long = whole > PER_TURN;
+    let Pair { segmentation, embedding, .. } = order.models.clone();
+    let shift = if is_long(whole) { LONG_SHIFT } else { SHIFT };
     Request {
-        setup: Setup { segmentation, embedding, shift: if is_long { LONG_SHIFT } else { SHIFT }, threshold },
+        setup: Setup { segmentation, embedding, shift, threshold: LOCAL_THRESHOLD },
         samples: order.samples.path().to_owned(),
         start: piece.start,
         end: piece.end,
-        grouping: if is_long { Grouping::PerSpeaker } else { Grouping::PerTurn },
     }
+}
+
+fn is_long(whole: Millis) -> bool {
+    whole > PER_TURN
 }
 
 /// Puts the chunks together, which are in order.
@@ -131,7 +141,7 @@ fn join(order: &Order, found: Vec<(Piece, ChunkVoices)>) -> Diarization {
         }));
     }
     turns.sort_by_key(|turn| (turn.start, turn.end));
-    let speakers = stand_in::cluster(&voices, order.models.threshold, order.count);
+    let speakers = cluster(&turns, &voices, order.models.threshold, order.count);
     Diarization {
         segmentation: order.models.segmentation.id.clone(),
         embedding: order.models.embedding.id.clone(),

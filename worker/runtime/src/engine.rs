@@ -157,7 +157,7 @@ pub trait SpeechDetector: Send {
 /// A call cannot be stopped: it is made in a process that can.
 pub trait Diarizer: fmt::Debug {
     /// The turns in `samples` (16 kHz mono, -1 to 1, some minutes at most) and what their speakers sound like: a voice
-    /// for each turn that has enough speech for one. Two speakers never share a voice.
+    /// for each turn.
     ///
     /// # Errors
     /// [`EngineError`].
@@ -169,7 +169,7 @@ pub trait Diarizer: fmt::Debug {
 pub struct ChunkVoices {
     /// In order of their starts, which are relative to the first sample; none ends beyond the last.
     pub turns: Vec<Turn>,
-    /// What they sound like; each is of some turn. Their `chunk` is 0.
+    /// What they sound like, one for each turn, in order. Their `chunk` is 0.
     pub voices: Vec<Voice>,
 }
 

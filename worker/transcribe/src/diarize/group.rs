@@ -47,7 +47,7 @@ impl Group {
 }
 
 /// Merges the voices of a chunk that are alike, the nearest first. `threshold` is the distance from which on two voices
-/// are two speakers. Voices that are not known are one.
+/// are two speakers. Voices that are not known stay as they are.
 pub(super) fn alike(chunk: &mut ChunkVoices, threshold: f32) {
     let (mut groups, mut not_known) = (Vec::new(), Vec::new());
     for (number, voice) in chunk.voices.iter().enumerate() {
@@ -68,8 +68,8 @@ pub(super) fn alike(chunk: &mut ChunkVoices, threshold: f32) {
         numbers.extend(group.members.iter().map(|member| (*member as u32, voices.len() as u32)));
         voices.push(group.into_voice());
     }
-    if !not_known.is_empty() {
-        numbers.extend(not_known.iter().map(|member| (*member as u32, voices.len() as u32)));
+    for number in not_known {
+        numbers.insert(number as u32, voices.len() as u32);
         voices.push(Voice { speech: Millis(0), chunk: 0, embedding: Embedding::default() });
     }
     chunk.voices = voices;
@@ -106,9 +106,9 @@ mod tests {
         let mut chunk = ChunkVoices { turns: (0..6).map(turn).collect(), voices };
         alike(&mut chunk, 0.5);
         let of_turns: Vec<_> = chunk.turns.iter().map(|turn| turn.voice).collect();
-        assert_eq!(of_turns, [0, 2, 1, 0, 2, 1]);
+        assert_eq!(of_turns, [0, 2, 1, 0, 3, 1]);
         let speech: Vec<_> = chunk.voices.iter().map(|voice| voice.speech.0).collect();
-        assert_eq!(speech, [4000, 2000, 0]);
+        assert_eq!(speech, [4000, 2000, 0, 0]);
         let middle = &chunk.voices[0].embedding.0;
         assert!((middle[1].atan2(middle[0]).to_degrees() - 5.0).abs() < 0.01, "{middle:?}");
     }

@@ -10,6 +10,7 @@ pub mod child;
 mod chunks;
 mod group;
 mod keeper;
+pub mod models;
 mod pool;
 mod protocol;
 
@@ -36,9 +37,6 @@ const PER_TURN: Millis = Millis(600_000);
 const SHIFT: f32 = 0.1;
 /// ... and where the file is long: two fifths of the cost, for boundaries that are hardly worse.
 const LONG_SHIFT: f32 = 0.25;
-/// The threshold within a chunk is low, whatever the model's: neighbours that are one speaker after all are found to
-/// be one when their voices are grouped, two that were taken for one never come apart again.
-const LOCAL_THRESHOLD: f32 = 0.5;
 
 /// The models that a job is diarized with.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +45,7 @@ pub struct Pair {
     pub segmentation: ModelFile,
     /// Tells voices apart.
     pub embedding: ModelFile,
-    /// From this cosine distance on two voices are two speakers.
+    /// From this cosine distance on, 0 to 2, two voices are two speakers.
     pub threshold: f32,
 }
 
@@ -91,7 +89,10 @@ pub async fn diarize(order: &Order, pool: &Pool, meter: &Meter) -> Result<Diariz
     let pieces = planned.map_err(io::Error::other)??;
     let seat = pool.join();
     let requests = pieces.into_iter().map(|piece| (piece, request(order, piece, whole)));
-    let asked = requests.map(async |(piece, request)| Ok((piece, seat.run(request).await?)));
+    let asked = requests.map(async |(piece, request)| match seat.run(request).await {
+        Ok(voices) => Ok((piece, voices)),
+        Err(error) => Err(error),
+    });
     let mut done = Millis(0);
     let mut found: Vec<(Piece, ChunkVoices)> = Vec::new();
     // No more at once than can be worked on, so that other jobs come in between.
@@ -110,10 +111,10 @@ pub async fn diarize(order: &Order, pool: &Pool, meter: &Meter) -> Result<Diariz
 }
 
 fn request(order: &Order, piece: Piece, whole: Millis) -> Request {
-    let Pair { segmentation, embedding, .. } = order.models.clone();
+    let Pair { segmentation, embedding, threshold } = order.models.clone();
     let shift = if is_long(whole) { LONG_SHIFT } else { SHIFT };
     Request {
-        setup: Setup { segmentation, embedding, shift, threshold: LOCAL_THRESHOLD },
+        setup: Setup { segmentation, embedding, shift, threshold },
         samples: order.samples.path().to_owned(),
         start: piece.start,
         end: piece.end,

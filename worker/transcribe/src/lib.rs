@@ -9,6 +9,7 @@
 
 pub mod bench;
 pub mod chunk;
+pub mod diarize;
 pub mod engine;
 pub mod job;
 mod loader;

@@ -10,6 +10,7 @@ use steno_shared::catalog::{self, ModelId};
 use steno_shared::job::Lane;
 use steno_transcribe::WhisperLoader;
 use steno_transcribe::bench;
+use steno_transcribe::diarize;
 use steno_transcribe::engine::{Engine, Models};
 use steno_transcribe::runner::Transcription;
 use steno_transcribe::settings::{Command, Settings};
@@ -18,8 +19,10 @@ use steno_whisper::bundled;
 
 fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();
-    if let Some(Command::Bench(what)) = &settings.command {
-        return bench::run(&settings, what);
+    match &settings.command {
+        Some(Command::Bench(what)) => return bench::run(&settings, what),
+        Some(Command::Diarizer(arguments)) => return diarize::child::run(arguments),
+        None => {}
     }
     process::run_lanes(&settings.worker, async |_: &Resources| {
         let slots = settings.slots.get();

@@ -34,6 +34,7 @@ impl<'a> Heard<'a> {
     pub fn of(options: &JobOptions, channels: u16, diarization: Option<&'a Diarization>) -> Self {
         match diarization {
             _ if !options.diarize || channels > 1 => Self::Labels,
+            Some(diarization) if diarization.is_untold() => Self::Labels,
             Some(diarization) => Self::Turns(diarization),
             None if options.wants_diarization(channels) => Self::Labels,
             None => Self::One,

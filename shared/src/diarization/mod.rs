@@ -30,7 +30,7 @@ pub use voice::{Embedding, Voice};
 pub struct Diarization {
     /// The model that found the turns.
     pub segmentation: ModelId,
-    /// The model that told the voices apart; none if nothing was to be told apart.
+    /// The model that told the voices apart; empty if there was none to be had.
     pub embedding: ModelId,
     /// From this cosine distance on two voices are two speakers.
     pub threshold: f32,
@@ -43,6 +43,14 @@ pub struct Diarization {
     pub speakers: Vec<u16>,
     /// What the caller should know about it.
     pub warnings: Vec<Warning>,
+}
+
+impl Diarization {
+    /// Whether there was nothing to tell speakers apart with: the warnings say why.
+    #[must_use]
+    pub fn is_untold(&self) -> bool {
+        self.embedding == ModelId::default()
+    }
 }
 
 /// A stretch of speech by one person.

@@ -156,21 +156,12 @@ pub trait SpeechDetector: Send {
 /// Tells who speaks when, a stretch of audio at a time. What one call returns does not depend on the calls before it.
 /// A call cannot be stopped: it is made in a process that can.
 pub trait Diarizer: fmt::Debug {
-    /// The turns in `samples` (16 kHz mono, -1 to 1, some minutes at most) and what their speakers sound like.
+    /// The turns in `samples` (16 kHz mono, -1 to 1, some minutes at most) and what their speakers sound like: a voice
+    /// for each turn.
     ///
     /// # Errors
     /// [`EngineError`].
-    fn diarize(&mut self, samples: &[f32], grouping: Grouping) -> Result<ChunkVoices, EngineError>;
-}
-
-/// How many voices a diarizer shall tell of. Turns of one speaker may have several; those of two never share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Grouping {
-    /// One for each turn that is long enough.
-    PerTurn,
-    /// One for each speaker that can be told apart within the chunk.
-    PerSpeaker,
+    fn diarize(&mut self, samples: &[f32]) -> Result<ChunkVoices, EngineError>;
 }
 
 /// Who speaks when in a chunk.
@@ -178,7 +169,7 @@ pub enum Grouping {
 pub struct ChunkVoices {
     /// In order of their starts, which are relative to the first sample; none ends beyond the last.
     pub turns: Vec<Turn>,
-    /// What they sound like, each of some turn. Their `chunk` is 0.
+    /// What they sound like, one for each turn, in order. Their `chunk` is 0.
     pub voices: Vec<Voice>,
 }
 

@@ -9,6 +9,7 @@
 
 pub mod bench;
 pub mod chunk;
+pub mod diarize;
 pub mod engine;
 pub mod job;
 mod loader;
@@ -18,5 +19,6 @@ pub mod samples;
 pub mod settings;
 pub mod speakers;
 pub mod speech;
+mod stored;
 
 pub use loader::WhisperLoader;

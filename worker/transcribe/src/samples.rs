@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use steno_shared::object::LocalObject;
@@ -26,7 +27,7 @@ pub struct Samples {
 struct Shared {
     file: File,
     /// A copy that was fetched lives as long as this.
-    _object: LocalObject,
+    object: LocalObject,
 }
 
 impl Samples {
@@ -37,7 +38,7 @@ impl Samples {
     pub fn open(object: LocalObject) -> io::Result<Self> {
         let file = File::open(object.path())?;
         let count = file.metadata()?.len() / BYTES_PER_SAMPLE;
-        Ok(Self { file: Arc::new(Shared { file, _object: object }), channels: 1, channel: 0, count })
+        Ok(Self { file: Arc::new(Shared { file, object }), channels: 1, channel: 0, count })
     }
 
     /// The channels of a file that has so many.
@@ -53,6 +54,12 @@ impl Samples {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The file, with all its channels. It is there as long as this.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.object.path()
     }
 
     /// The samples from `start` up to `end`, or up to the last.

@@ -7,6 +7,7 @@ use steno_runtime::process::WorkerSettings;
 use steno_shared::settings::{Bytes, Span};
 use steno_shared::store::workers::Device;
 
+use crate::diarize::child::ChildArgs;
 use crate::engine::Limits;
 use crate::memory;
 
@@ -29,6 +30,14 @@ pub struct Settings {
     #[arg(long, env = "STENO_TRANSCRIBE_SLOTS", value_name = "N", default_value = "64")]
     pub slots: NonZeroUsize,
 
+    /// Processes that find out who spoke when, which all jobs share [default: 2, or 1 on a machine of up to two cores]
+    #[arg(long, env = "STENO_DIARIZERS", value_name = "N")]
+    pub diarizers: Option<NonZeroUsize>,
+
+    /// The model that tells voices apart [default: titanet-small or another that is installed]
+    #[arg(long, env = "STENO_DIARIZATION_MODEL", value_name = "ID")]
+    pub diarization_model: Option<String>,
+
     /// Memory for models: when another needs room, those that no job uses are unloaded, the least recently used first
     /// [default: half of the machine's memory, or 80% of the GPU's]
     #[arg(long, env = "STENO_MODEL_MEMORY", value_name = "SIZE")]
@@ -49,6 +58,9 @@ pub enum Command {
     /// Transcribes files by itself and prints what that costs, as JSON
     #[command(hide = true)]
     Bench(Bench),
+    /// Answers questions about who speaks when, as a child of the worker
+    #[command(hide = true)]
+    Diarizer(ChildArgs),
 }
 
 /// What to measure.
@@ -89,6 +101,13 @@ impl Settings {
             None if gpu => GPU_THREADS,
             None => cores(),
         }
+    }
+
+    /// How many diarizing processes there may be.
+    #[must_use]
+    pub fn diarizers(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.diarizers.map_or(if cores <= 2 { 1 } else { 2 }, NonZeroUsize::get)
     }
 
     /// What models may take of the memory of this machine, or of its GPU.

@@ -7,9 +7,9 @@ use std::os::unix::fs::FileExt;
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getppid, getrlimit, setrlimit};
 use steno_runtime::engine::{Diarizer, EngineError};
+use steno_shared::failpoint;
 use steno_sherpa::metadata::{check_embedding, check_segmentation};
 use steno_sherpa::{Models, SherpaDiarizer};
-use steno_shared::failpoint;
 
 use super::protocol::{Answer, ModelFile, Request, Setup};
 
@@ -81,7 +81,7 @@ fn answer(request: &Request, loaded: &mut Option<(Setup, SherpaDiarizer)>) -> An
         Ok(samples) => samples,
         Err(error) => return Answer::Failed(format!("cannot read the samples: {error}")),
     };
-    match diarizer.diarize(&samples, request.grouping) {
+    match diarizer.diarize(&samples) {
         Ok(voices) => Answer::Voices(voices),
         Err(error) => Answer::Failed(error.to_string()),
     }

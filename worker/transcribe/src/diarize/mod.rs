@@ -8,18 +8,19 @@
 
 pub mod child;
 mod chunks;
+mod group;
 mod keeper;
+pub mod models;
 mod pool;
 mod protocol;
-mod stand_in;
 
 use std::io;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use steno_runtime::Meter;
-use steno_runtime::engine::{ChunkVoices, Grouping};
-use steno_shared::diarization::{Diarization, SpeakerCount, Turn};
+use steno_runtime::engine::ChunkVoices;
+use steno_shared::diarization::{Diarization, SpeakerCount, Turn, cluster};
 use steno_shared::time::Millis;
 
 use crate::chunk::Piece;
@@ -29,7 +30,7 @@ pub use pool::{ChunkLimit, Pool};
 pub use protocol::ModelFile;
 use protocol::{Request, Setup};
 
-/// A file up to this has a voice for each turn; a longer one has a voice for each speaker of a chunk, so that there
+/// A file up to this has a voice for each turn; in a longer one those of a chunk that are alike are one, so that there
 /// are some two thousand in ten hours.
 const PER_TURN: Millis = Millis(600_000);
 /// How far one window of 10 s lies behind the one before, as a part of it: as sherpa-onnx has it, ...
@@ -44,7 +45,7 @@ pub struct Pair {
     pub segmentation: ModelFile,
     /// Tells voices apart.
     pub embedding: ModelFile,
-    /// From this cosine distance on two voices are two speakers.
+    /// From this cosine distance on, 0 to 2, two voices are two speakers.
     pub threshold: f32,
 }
 
@@ -88,30 +89,40 @@ pub async fn diarize(order: &Order, pool: &Pool, meter: &Meter) -> Result<Diariz
     let pieces = planned.map_err(io::Error::other)??;
     let seat = pool.join();
     let requests = pieces.into_iter().map(|piece| (piece, request(order, piece, whole)));
-    let asked = requests.map(async |(piece, request)| Ok((piece, seat.run(request).await?)));
+    let asked = requests.map(async |(piece, request)| match seat.run(request).await {
+        Ok(voices) => Ok((piece, voices)),
+        Err(error) => Err(error),
+    });
     let mut done = Millis(0);
     let mut found: Vec<(Piece, ChunkVoices)> = Vec::new();
     // No more at once than can be worked on, so that other jobs come in between.
     let mut answers = stream::iter(asked).buffer_unordered(pool.size().max(1));
-    while let Some((piece, voices)) = answers.try_next().await? {
+    while let Some((piece, mut voices)) = answers.try_next().await? {
+        if is_long(whole) {
+            group::alike(&mut voices, order.models.threshold);
+        }
         done = done + Millis::of_samples(piece.len());
         meter.advance_to(done.min(whole));
         found.push((piece, voices));
     }
     found.sort_by_key(|(piece, _)| piece.start);
-    Ok(join(order, found))
+    let order = order.clone();
+    tokio::task::spawn_blocking(move || Ok(join(&order, found))).await.map_err(io::Error::other)?
 }
 
 fn request(order: &Order, piece: Piece, whole: Millis) -> Request {
     let Pair { segmentation, embedding, threshold } = order.models.clone();
-    let is_long = whole > PER_TURN;
+    let shift = if is_long(whole) { LONG_SHIFT } else { SHIFT };
     Request {
-        setup: Setup { segmentation, embedding, shift: if is_long { LONG_SHIFT } else { SHIFT }, threshold },
+        setup: Setup { segmentation, embedding, shift, threshold },
         samples: order.samples.path().to_owned(),
         start: piece.start,
         end: piece.end,
-        grouping: if is_long { Grouping::PerSpeaker } else { Grouping::PerTurn },
     }
+}
+
+fn is_long(whole: Millis) -> bool {
+    whole > PER_TURN
 }
 
 /// Puts the chunks together, which are in order.
@@ -131,7 +142,7 @@ fn join(order: &Order, found: Vec<(Piece, ChunkVoices)>) -> Diarization {
         }));
     }
     turns.sort_by_key(|turn| (turn.start, turn.end));
-    let speakers = stand_in::cluster(&voices, order.models.threshold, order.count);
+    let speakers = cluster(&turns, &voices, order.models.threshold, order.count);
     Diarization {
         segmentation: order.models.segmentation.id.clone(),
         embedding: order.models.embedding.id.clone(),

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use steno_runtime::engine::{ChunkVoices, Grouping};
+use steno_runtime::engine::ChunkVoices;
 use steno_shared::catalog::ModelId;
 
 /// A model's file, and whose it is, for what is said about it.
@@ -40,8 +40,6 @@ pub(super) struct Request {
     pub(super) start: u64,
     /// The one after the last.
     pub(super) end: u64,
-    /// How many voices shall be told of.
-    pub(super) grouping: Grouping,
 }
 
 /// What a child answers to a request.

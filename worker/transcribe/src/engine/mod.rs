@@ -13,4 +13,5 @@ pub mod threads;
 
 pub use loaded::Loaded;
 pub use models::{Limits, LoadError, ModelLoader, Models};
+pub use schedule::{Schedule, Ticket};
 pub use threads::{Answer, Engine, Seat, Task, Work};

@@ -31,6 +31,7 @@ mod origin;
 mod receiver;
 mod retention;
 mod rows;
+mod speaker_stage;
 mod stores;
 mod subtitles;
 mod transcribe;

@@ -1,7 +1,7 @@
 """New voices for espeak-ng: variants with random formants, glottal tone, breath and roughness.
 
-espeak-ng knows at most 350 voice files, so there is one file, `drawn`, in a copy of its data, and it
-is written anew for every speaker.
+espeak-ng knows at most 350 voice files, so there is one file, `drawn`, in a copy of its data, and
+it is written anew for every speaker.
 """
 
 import math

@@ -4,8 +4,13 @@
 //! Belongs here: what a worker stores about a job, and all that is computed from it without an engine. Does not belong
 //! here: engines (`worker/sherpa`).
 
+mod assign;
 mod cluster;
 mod edit;
+mod label;
+#[cfg(test)]
+mod tests;
+mod timeline;
 mod voice;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +20,8 @@ use crate::time::Millis;
 use crate::transcript::Warning;
 
 pub use cluster::cluster;
-pub use edit::SpeakerEdits;
+pub use edit::{EditError, LONGEST_NAME, SpeakerChange, SpeakerEdits};
+pub use label::{Heard, Labelled, Speaker, SpeakerTurn, labelled};
 pub use voice::{Embedding, Voice};
 
 /// What a diarization stage found out about a job. The stored form is JSON of it. It holds all that grouping the
@@ -24,7 +30,7 @@ pub use voice::{Embedding, Voice};
 pub struct Diarization {
     /// The model that found the turns.
     pub segmentation: ModelId,
-    /// The model that told the voices apart; none if nothing was to be told apart.
+    /// The model that told the voices apart; empty if there was none to be had.
     pub embedding: ModelId,
     /// From this cosine distance on two voices are two speakers.
     pub threshold: f32,
@@ -37,6 +43,14 @@ pub struct Diarization {
     pub speakers: Vec<u16>,
     /// What the caller should know about it.
     pub warnings: Vec<Warning>,
+}
+
+impl Diarization {
+    /// Whether there was nothing to tell speakers apart with: the warnings say why.
+    #[must_use]
+    pub fn is_untold(&self) -> bool {
+        self.embedding == ModelId::default()
+    }
 }
 
 /// A stretch of speech by one person.

@@ -23,11 +23,12 @@ mod timing;
 mod units;
 
 pub(in crate::transcript) use self::breaks::joint;
+pub(crate) use self::phrases::Break;
+pub(in crate::transcript) use self::phrases::quality;
 
 use unicode_width::UnicodeWidthStr;
 
 use self::cut::{Cutter, Naming};
-use self::phrases::Break;
 use self::timing::Draft;
 use self::units::{Unit, gap_between, name_units, units};
 use super::Transcript;

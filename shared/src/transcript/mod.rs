@@ -9,9 +9,10 @@ mod direction;
 pub mod quality;
 mod render;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod scripts;
+mod split;
 mod srt;
 mod text;
 mod tsv;
@@ -24,8 +25,10 @@ use crate::language::Language;
 use crate::time::Millis;
 
 pub use channels::ChannelSpeakers;
+pub(crate) use cues::Break;
 pub use cues::CueStyle;
 pub use render::SpeakerLabels;
+pub(crate) use split::Seam;
 pub use srt::render as srt;
 pub use text::render as text;
 pub use tsv::render as tsv;
@@ -103,6 +106,14 @@ pub struct Word {
     /// The speaker's label, if diarized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
+    /// Whether at least half of it lies where two or more people speak at once.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub overlap: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Something that the caller should know about a result.
@@ -169,7 +180,7 @@ pub struct Inconsistent(pub String);
 
 impl Transcript {
     /// What `segment` is spoken in, as far as that is known.
-    fn language_of(&self, segment: &Segment) -> Option<Language> {
+    pub(crate) fn language_of(&self, segment: &Segment) -> Option<Language> {
         Language::parse(segment.language.as_deref().unwrap_or(&self.language)).ok()
     }
 

@@ -6,26 +6,26 @@ use crate::time::Millis;
 
 /// How somebody speaks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Speech {
-    pub(super) language: &'static str,
-    pub(super) vocabulary: &'static [&'static str],
-    pub(super) marks: &'static [&'static str],
-    pub(super) speakers: u64,
+pub(crate) struct Speech {
+    pub(crate) language: &'static str,
+    pub(crate) vocabulary: &'static [&'static str],
+    pub(crate) marks: &'static [&'static str],
+    pub(crate) speakers: u64,
     /// Words per segment, at least and at most; so with the others.
-    pub(super) words: (u64, u64),
-    pub(super) word_millis: (u64, u64),
-    pub(super) gap_millis: (u64, u64),
+    pub(crate) words: (u64, u64),
+    pub(crate) word_millis: (u64, u64),
+    pub(crate) gap_millis: (u64, u64),
     /// Between segments.
-    pub(super) pause_millis: (u64, u64),
+    pub(crate) pause_millis: (u64, u64),
     /// Whether the segments have words.
-    pub(super) timed: bool,
+    pub(crate) timed: bool,
 }
 
 const LATIN_MARKS: &[&str] = &["", "", "", "", "", "", ",", ",", ".", "?", " –", "…"];
 const FULL_WIDTH_MARKS: &[&str] = &["", "", "", "", "", "", "", "", "，", "、", "。", "？", "」"];
 
 impl Speech {
-    pub(super) const ENGLISH: Self = Self {
+    pub(crate) const ENGLISH: Self = Self {
         language: "en",
         vocabulary: &[
             "I",
@@ -60,7 +60,7 @@ impl Speech {
         timed: true,
     };
 
-    pub(super) const LONG_WORDS: Self = Self {
+    pub(crate) const LONG_WORDS: Self = Self {
         vocabulary: &[
             "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
             "https://example.org/a/very/long/address/that/nobody/would/ever/say/aloud?but=models&write=them",
@@ -74,7 +74,7 @@ impl Speech {
         ..Self::ENGLISH
     };
 
-    pub(super) const CHINESE: Self = Self {
+    pub(crate) const CHINESE: Self = Self {
         language: "zh",
         vocabulary: &[
             "我", "们", "今", "天", "「开", "会", "但", "是", "因", "为", "iPhone", "2024", "年", "《书",
@@ -85,7 +85,7 @@ impl Speech {
         ..Self::ENGLISH
     };
 
-    pub(super) const JAPANESE: Self = Self {
+    pub(crate) const JAPANESE: Self = Self {
         language: "ja",
         vocabulary: &[
             "今",
@@ -107,21 +107,21 @@ impl Speech {
         ..Self::CHINESE
     };
 
-    pub(super) const THAI: Self = Self {
+    pub(crate) const THAI: Self = Self {
         language: "th",
         vocabulary: &["สวั", "ส", "ดี", "ครั", "บ", "เรา", "ไป", "ประ", "ชุม", "น้ำ", "และ", "แต่", "ๆ", "กิน"],
         marks: &["", "", "", "", "", " ", " ", "ฯ"],
         ..Self::CHINESE
     };
 
-    pub(super) const ARABIC: Self = Self {
+    pub(crate) const ARABIC: Self = Self {
         language: "ar",
         vocabulary: &["مرحبا", "بكم", "في", "الاجتماع", "لكن", "لأن", "نحن", "السَّلَامُ", "لا", "غدا"],
         marks: &["", "", "", "", "،", ".", "؟"],
         ..Self::ENGLISH
     };
 
-    pub(super) const HEBREW: Self = Self {
+    pub(crate) const HEBREW: Self = Self {
         language: "he",
         vocabulary: &["שלום", "לכולם", "בפגישה", "אבל", "כי", "אנחנו", "צה\"ל", "שָׁלוֹם", "מחר"],
         marks: &["", "", "", "", ",", ".", "?"],
@@ -134,23 +134,23 @@ impl Speech {
 }
 
 /// Xorshift (Marsaglia 2003).
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn throw(&mut self, (least, most): (u64, u64)) -> u64 {
+    pub(crate) fn throw(&mut self, (least, most): (u64, u64)) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         least + self.0 % (most - least + 1)
     }
 
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.throw((0, of.len() as u64 - 1)) as usize]
     }
 }
 
 /// Speech of about `length`.
-pub(super) fn transcript(speech: &Speech, seed: u64, length: Millis) -> Transcript {
+pub(crate) fn transcript(speech: &Speech, seed: u64, length: Millis) -> Transcript {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut segments = Vec::new();
     let mut at = dice.throw((0, 2000));
@@ -188,7 +188,7 @@ pub(super) fn transcript(speech: &Speech, seed: u64, length: Millis) -> Transcri
 }
 
 /// A transcript of `segments` that ends with the last of them.
-pub(super) fn of(language: &str, segments: Vec<Segment>) -> Transcript {
+pub(crate) fn of(language: &str, segments: Vec<Segment>) -> Transcript {
     let mut speakers: Vec<String> = Vec::new();
     for speaker in segments.iter().filter_map(|segment| segment.speaker.as_ref()) {
         if !speakers.contains(speaker) {
@@ -212,7 +212,7 @@ pub(super) fn of(language: &str, segments: Vec<Segment>) -> Transcript {
 }
 
 /// A segment from `start` to `end` with its `words`.
-pub(super) fn segment(text: &str, start: u64, end: u64, words: &[Word]) -> Segment {
+pub(crate) fn segment(text: &str, start: u64, end: u64, words: &[Word]) -> Segment {
     Segment {
         start: Millis(start),
         end: Millis(end),
@@ -226,7 +226,7 @@ pub(super) fn segment(text: &str, start: u64, end: u64, words: &[Word]) -> Segme
 }
 
 /// A segment whose words are equally long.
-pub(super) fn said(speaker: &str, text: &str, start: u64, end: u64) -> Segment {
+pub(crate) fn said(speaker: &str, text: &str, start: u64, end: u64) -> Segment {
     let written: Vec<&str> = text.split(' ').collect();
     let time = |index: usize| start + (end - start) * index as u64 / written.len() as u64;
     let words: Vec<Word> =
@@ -244,5 +244,6 @@ fn word(written: &str, start: u64, end: u64) -> Word {
         end: Millis(end),
         confidence: 0.9,
         speaker: None,
+        overlap: false,
     }
 }

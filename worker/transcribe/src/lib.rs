@@ -19,5 +19,6 @@ pub mod samples;
 pub mod settings;
 pub mod speakers;
 pub mod speech;
+mod stored;
 
 pub use loader::WhisperLoader;

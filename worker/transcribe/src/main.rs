@@ -10,7 +10,7 @@ use steno_shared::catalog::{self, ModelId};
 use steno_shared::job::Lane;
 use steno_transcribe::WhisperLoader;
 use steno_transcribe::bench;
-use steno_transcribe::diarize;
+use steno_transcribe::diarize::{self, ChunkLimit, Pool, Program};
 use steno_transcribe::engine::{Engine, Models};
 use steno_transcribe::runner::Transcription;
 use steno_transcribe::settings::{Command, Settings};
@@ -26,12 +26,22 @@ fn main() -> anyhow::Result<()> {
     }
     process::run_lanes(&settings.worker, async |_: &Resources| {
         let slots = settings.slots.get();
-        let speakers: Arc<dyn StageRunner> = Arc::new(Speakers);
         Ok(vec![
             Serving { lane: Lane::Transcribe, slots, runner: start(&settings)? },
-            Serving { lane: Lane::Diarize, slots, runner: speakers },
+            Serving { lane: Lane::Diarize, slots, runner: listen(&settings) },
         ])
     })
+}
+
+/// Installs the miniature pair and makes room for the children that tell speakers apart.
+fn listen(settings: &Settings) -> Arc<dyn StageRunner> {
+    let folder = settings.worker.common.models();
+    if let Err(error) = steno_sherpa::bundled::install(&folder) {
+        // Another pair may be there; without any, transcripts have no speakers and say why.
+        tracing::error!(error = %anyhow::Error::from(error), "the miniature diarization models are not installed");
+    }
+    let pool = Pool::start(Program::of_this_process(), settings.diarizers(), ChunkLimit::default());
+    Arc::new(Speakers::new(pool, folder, settings.diarization_model.as_deref().map(ModelId::from)))
 }
 
 /// Installs the miniature model, starts the engine, and begins to load the model that most jobs will ask for, so

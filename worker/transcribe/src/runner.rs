@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use steno_runtime::engine::EngineError;
 use steno_runtime::{Outcome, Resources, StageRunner, Work};
 use steno_shared::catalog::{self, ModelId};
 use steno_shared::error::FailureCode;
 use steno_shared::job::{Job, Setback};
-use steno_shared::object::{ObjectError, ObjectKey};
+use steno_shared::object::ObjectKey;
 use steno_shared::store::workers::{Device, WorkerModel};
 use steno_shared::time::Millis;
-use steno_shared::transcript::{Transcript, Warning};
+use steno_shared::transcript::Warning;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, LoadError, Models};
@@ -21,6 +20,7 @@ use crate::job::journal::StoreJournal;
 use crate::job::{self, Order, Stopped, losses};
 use crate::samples::Samples;
 use crate::speech::EarshotDetector;
+use crate::stored::{self, broken, of_objects};
 
 /// The time limit of an attempt is this much, ...
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -74,7 +74,7 @@ impl Transcription {
         let transcript = transcript.map_err(|stopped| of_work(&stopped))?;
         complete(job, &transcript.warnings)?;
         let key = ObjectKey::transcript(job.id, work.number());
-        store(work, &key, &transcript).await?;
+        stored::put(&work.resources, &key, &transcript).await?;
         Ok(Outcome::Transcribe(key))
     }
 }
@@ -120,29 +120,6 @@ impl StageRunner for Transcription {
 fn complete(job: &Job, warnings: &[Warning]) -> Result<(), Setback> {
     let lost = if job.options.text.strict { losses::sentence(warnings) } else { None };
     lost.map_or(Ok(()), |sentence| Err(Setback::give_up(FailureCode::Incomplete, sentence)))
-}
-
-async fn store(work: &Work, key: &ObjectKey, transcript: &Transcript) -> Result<(), Setback> {
-    let json = serde_json::to_vec(transcript).map_err(|error| broken("writing the transcript", &error))?;
-    let stored = async {
-        let mut writer = work.resources.objects.create(key).await?;
-        writer.write(Bytes::from(json)).await?;
-        writer.finish().await
-    };
-    stored.await.map(|_| ()).map_err(|error| of_objects(&error))
-}
-
-/// A failure that is ours. What exactly is for the log.
-fn broken(doing: &str, error: &dyn std::fmt::Display) -> Setback {
-    tracing::error!(error = %error, "{doing} failed");
-    Setback::retry(FailureCode::Internal, "the transcription failed")
-}
-
-fn of_objects(error: &ObjectError) -> Setback {
-    match error {
-        ObjectError::Full => Setback::retry(FailureCode::OutOfSpace, "the server's disk is full"),
-        _ => broken("the object store", error),
-    }
 }
 
 fn no_model(id: &ModelId, error: &LoadError) -> Setback {

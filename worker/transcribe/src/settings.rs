@@ -34,6 +34,10 @@ pub struct Settings {
     #[arg(long, env = "STENO_DIARIZERS", value_name = "N")]
     pub diarizers: Option<NonZeroUsize>,
 
+    /// The model that tells voices apart [default: titanet-small or another that is installed]
+    #[arg(long, env = "STENO_DIARIZATION_MODEL", value_name = "ID")]
+    pub diarization_model: Option<String>,
+
     /// Memory for models: when another needs room, those that no job uses are unloaded, the least recently used first
     /// [default: half of the machine's memory, or 80% of the GPU's]
     #[arg(long, env = "STENO_MODEL_MEMORY", value_name = "SIZE")]

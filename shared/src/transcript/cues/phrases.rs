@@ -10,7 +10,7 @@ use crate::language::Language;
 /// How good a place is to break at, the best first. The order is that of the style guides of Netflix (General
 /// Requirements, Line Treatment) and of the BBC (Subtitle Guidelines, Line breaks).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Break {
+pub(crate) enum Break {
     /// After a sentence.
     Sentence,
     /// After a clause: a semicolon, a segment, a pause, a comma that a conjunction follows.
@@ -85,7 +85,12 @@ const PROCLITICS: [(&str, &[&str]); 9] = [
 const ENCLITICS: &str = "的了吗嗎呢吧们們";
 
 /// How good a break is between `before` and `after`, which `gap` separates.
-pub(super) fn quality(before: &str, gap: Option<char>, after: &str, language: Option<Language>) -> Break {
+pub(in crate::transcript) fn quality(
+    before: &str,
+    gap: Option<char>,
+    after: &str,
+    language: Option<Language>,
+) -> Break {
     let ended = before.trim_end_matches(|c| QUOTES.contains(c));
     let Some(mark) = ended.chars().next_back() else { return Break::Word };
     let mark = if ended.ends_with("..") { '…' } else { mark };

@@ -23,6 +23,9 @@ const LAST_LINES: usize = 20;
 /// A child that has closed its output is gone within this.
 const LAST_MOMENT: Duration = Duration::from_secs(5);
 
+/// What children get of the environment: what makes tests of them possible, and where the system looks for libraries.
+const KNOWN_TO_CHILDREN: [&str; 2] = ["STENO_FAILPOINTS", "LD_LIBRARY_PATH"];
+
 /// How children are started.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -30,6 +33,21 @@ pub struct Program {
     pub executable: PathBuf,
     /// All that they get of the environment: the rest may hold secrets.
     pub environment: Vec<(OsString, OsString)>,
+}
+
+impl Program {
+    /// This process' own executable. Its children are armed with its failpoints, and know nothing else of its
+    /// environment.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let own =
+            if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };
+        let is_known = |name: &OsString| KNOWN_TO_CHILDREN.iter().any(|known| name == known);
+        Self {
+            executable: own.unwrap_or_else(|_| "steno-transcribe".into()),
+            environment: std::env::vars_os().filter(|(name, _)| is_known(name)).collect(),
+        }
+    }
 }
 
 /// Why there is no answer.

@@ -190,6 +190,7 @@ mod tests {
             end: Millis(end),
             confidence: 1.0,
             speaker: None,
+            overlap: false,
         };
         Segment {
             start: Millis(start),

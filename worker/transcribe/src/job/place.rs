@@ -99,6 +99,7 @@ fn word_of(placed: &Placed<'_>) -> Word {
         end: placed.end,
         confidence: confidence(*log_probability, *tokens),
         speaker: None,
+        overlap: false,
     }
 }
 

@@ -250,6 +250,7 @@ mod tests {
                 end: Millis(10_000),
                 confidence,
                 speaker: None,
+                overlap: false,
             }],
         };
         ChunkResult {

@@ -222,6 +222,7 @@ impl Rewriting {
                 end: Millis(first.start.0 + length * said / all),
                 confidence: (confidence * 10_000.0).round() / 10_000.0,
                 speaker: first.speaker.clone(),
+                overlap: false,
             });
         }
     }

@@ -12,6 +12,7 @@ fn segment(text: &str) -> Segment {
             end: Millis(100 * at as u64 + 100),
             confidence: 0.5,
             speaker: None,
+            overlap: false,
         })
         .collect();
     Segment {

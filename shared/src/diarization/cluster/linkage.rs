@@ -1,4 +1,8 @@
 //! Which voices are most alike: a tree of merges, from every voice by itself to all in one group.
+//!
+//! Two groups are as alike as their voices are on average, in proportion to how alike the voices within each are: what
+//! an embedding of little speech has of chance lowers both, and so neither long nor short recordings look as if they
+//! had more speakers.
 
 /// A voice as it counts here.
 #[derive(Debug, Clone, Copy)]
@@ -16,9 +20,16 @@ pub(super) struct Merge {
     pub(super) kept: usize,
     /// The group that is no more.
     pub(super) gone: usize,
-    /// The cosine of the angle between the middles of the two.
+    /// How alike they are: 1 for one speaker, 0 for two that have nothing in common.
     pub(super) similarity: f32,
 }
+
+/// How alike two voices of one speaker are as long as nothing is known of the speaker but this, ...
+const USUAL: f32 = 0.7;
+/// ... and how much this counts beside what is known, in squared seconds: as two voices of 2 s.
+const USUAL_WEIGHT: f32 = 4.0;
+/// No group is so little like itself that others are like it for that.
+const LEAST_ALIKE: f32 = 0.3;
 
 /// Merges the two most similar groups again and again until one is left. Takes `4 * points²` bytes.
 pub(super) fn agglomerate(points: &[Point<'_>]) -> Vec<Merge> {
@@ -40,15 +51,16 @@ pub(super) fn dot(one: &[f32], other: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest.sum::<f32>()
 }
 
-/// Opposite voices would cancel each other out: no sum is shorter than this.
-const SHORTEST: f32 = 1e-3;
-
 /// The groups that are left.
 struct Groups {
     /// For each two groups the scalar product of the sums of their weighted points, in rows.
     products: Vec<f32>,
-    /// The lengths of these sums.
-    lengths: Vec<f32>,
+    /// What each group has of weight.
+    weights: Vec<f32>,
+    /// The sums of the squares of the points' weights: what a group's product with itself has of points with themselves.
+    squares: Vec<f32>,
+    /// What the likeness to each group is measured by: the root of how alike its own points are, times its weight.
+    measures: Vec<f32>,
     /// The groups that are left, in order.
     left: Vec<usize>,
     /// Of each group the one most similar to it.
@@ -74,15 +86,28 @@ impl Groups {
                 products[column * count + row] = product;
             }
         }
-        let lengths = points.iter().map(|point| point.weight.max(SHORTEST)).collect();
-        let mut groups = Self { products, lengths, left: (0..count).collect(), nearest: Vec::new() };
+        let mut groups = Self {
+            products,
+            weights: points.iter().map(|point| point.weight).collect(),
+            squares: points.iter().map(|point| point.weight * point.weight).collect(),
+            measures: Vec::new(),
+            left: (0..count).collect(),
+            nearest: Vec::new(),
+        };
+        groups.measures = (0..count).map(|group| groups.measure(group)).collect();
         groups.nearest = (0..count).map(|group| groups.look_around(group)).collect();
         groups
     }
 
+    fn measure(&self, group: usize) -> f32 {
+        let (square, weight) = (self.squares[group], self.weights[group]);
+        let alike = self.products[group * self.weights.len() + group] - square + USUAL * USUAL_WEIGHT;
+        let alike = alike / (weight * weight - square + USUAL_WEIGHT);
+        alike.max(LEAST_ALIKE).sqrt() * weight
+    }
+
     fn similarity(&self, one: usize, other: usize) -> f32 {
-        let product = self.products[one * self.lengths.len() + other];
-        (product / (self.lengths[one] * self.lengths[other])).clamp(-1.0, 1.0)
+        self.products[one * self.weights.len() + other] / (self.measures[one] * self.measures[other])
     }
 
     /// The group nearest to this one; of several as near, the first.
@@ -132,7 +157,7 @@ impl Groups {
     }
 
     fn add(&mut self, kept: usize, gone: usize) {
-        let count = self.lengths.len();
+        let count = self.weights.len();
         for other in self.left.iter().copied() {
             let sum = self.products[kept * count + other] + self.products[gone * count + other];
             self.products[kept * count + other] = sum;
@@ -140,7 +165,9 @@ impl Groups {
         }
         // The loop has met `kept` before `gone`: the product of the group with itself lacks that with what has come.
         self.products[kept * count + kept] += self.products[kept * count + gone];
-        self.lengths[kept] = self.products[kept * count + kept].sqrt().max(SHORTEST);
+        self.weights[kept] += self.weights[gone];
+        self.squares[kept] += self.squares[gone];
+        self.measures[kept] = self.measure(kept);
         self.left.retain(|group| *group != gone);
     }
 }

@@ -9,10 +9,12 @@ use linkage::{Merge, Point, agglomerate, dot};
 use super::{SpeakerCount, Turn, Voice};
 
 /// Voices of at least so much speech, in seconds, decide which speakers there are.
-const RELIABLE: f32 = 2.0;
+const RELIABLE: f32 = 1.0;
 /// Nobody who speaks less than this, in seconds, is found without being asked for, ...
 const LEAST_SPEECH: f32 = 3.0;
-/// ... nor who speaks less than this share of all speech.
+/// ... or, where there is little speech, less than this share of it, ...
+const SMALL_SHARE: f32 = 0.12;
+/// ... or, where there is much, less than this share.
 const LEAST_SHARE: f32 = 0.03;
 /// Of more voices, those of least speech do not decide. It bounds memory to 64 MiB, and time to some seconds.
 const MOST_DECIDING: usize = 4096;
@@ -135,7 +137,7 @@ impl Tree<'_> {
         let speech = |members: &Vec<usize>| members.iter().map(|at| self.points[*at].weight).sum::<f32>();
         let mut groups = self.members(merges);
         let all = groups.iter().map(speech).sum::<f32>();
-        let least = LEAST_SPEECH.max(LEAST_SHARE * all).min(all / 2.0 / min as f32);
+        let least = LEAST_SPEECH.min(SMALL_SHARE * all).max(LEAST_SHARE * all).min(all / 2.0 / min as f32);
         let most = groups.iter().map(speech).max_by(f32::total_cmp).unwrap_or_default();
         groups.retain(|members| speech(members) >= least.min(most));
         groups

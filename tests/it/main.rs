@@ -32,6 +32,7 @@ mod receiver;
 mod retention;
 mod rows;
 mod speaker_stage;
+mod speakers;
 mod stores;
 mod subtitles;
 mod transcribe;

@@ -18,7 +18,8 @@ import numpy as np
 import soundfile
 from scipy.optimize import linear_sum_assignment
 
-from .pipeline import SAMPLE_RATE, Models, Settings, joined
+from .clustering import Settings, joined
+from .pipeline import SAMPLE_RATE, Models
 from .scoring import Score, Turns, score
 
 MODELS = Path(__file__).parents[1]

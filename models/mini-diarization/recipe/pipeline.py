@@ -46,7 +46,8 @@ class Models:
             min_duration_off=FINEST,
         )
         result = sherpa_onnx.OfflineSpeakerDiarization(config).process(samples)
-        return [(turn.start, turn.end, str(turn.speaker)) for turn in result.sort_by_start_time()]
+        turns = result.sort_by_start_time()
+        return [(turn.start, turn.end, str(turn.speaker)) for turn in turns]
 
     def embed(self, samples: np.ndarray) -> np.ndarray:
         """A unit vector of a voice."""
@@ -56,9 +57,11 @@ class Models:
         vector = np.array(self.extractor.compute(stream))
         return vector / np.linalg.norm(vector)
 
-    def diarize(self, samples: np.ndarray, settings: Settings, count: int | None) -> Turns:
-        """Turns labelled by embeddings of their own; `count` speakers, or as many as are found."""
-        turns = sorted(self.find(samples, settings, None))
+    def label(
+        self, samples: np.ndarray, turns: Turns, settings: Settings, count: int | None
+    ) -> Turns:
+        """Turns of `find`, whatever their labels, labelled by embeddings of their own; `count`
+        speakers, or as many as are found."""
         heard = clustering.audible(turns, settings)
         if not heard:
             return clustering.joined(turns, settings)

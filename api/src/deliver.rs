@@ -214,11 +214,6 @@ async fn body(app: &App, job: &Job, shape: Shape) -> Result<String, ApiError> {
     of_stored(app, job, move |transcript| shape.render(transcript, &allowance)).await
 }
 
-/// The transcript of a completed job.
-pub(crate) async fn stored(app: &App, job: &Job) -> Result<Transcript, ApiError> {
-    of_stored(app, job, |transcript| transcript).await
-}
-
 /// What `work` makes of the transcript of a completed job, with its speakers.
 pub(crate) async fn of_stored<T: Send + 'static>(
     app: &App,

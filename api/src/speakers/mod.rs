@@ -13,7 +13,7 @@ use steno_shared::diarization::{
 };
 use steno_shared::id::JobId;
 use steno_shared::job::{Job, JobState};
-use steno_shared::transcript::Transcript;
+use steno_shared::transcript::{Transcript, Warning, WarningCode};
 
 use crate::error::{ApiError, Cause};
 use crate::state::App;
@@ -100,9 +100,33 @@ fn count(job: &Job, edits: &SpeakerEdits) -> SpeakerCount {
 
 impl Stored {
     /// The transcript with its speakers, as the caller has named them.
-    pub(crate) fn into_transcript(self) -> Transcript {
+    pub(crate) fn into_transcript(mut self) -> Transcript {
+        let remarks = self.remarks();
+        self.transcript.warnings.extend(remarks);
         let heard = Heard::of(&self.job.options, self.job.channels, self.diarization.as_ref());
         labelled(self.transcript, heard, &self.job.speaker_edits).transcript
+    }
+
+    /// The transcript without the speakers that were told apart, as it came piece by piece.
+    pub(crate) fn into_unlabelled(self) -> Transcript {
+        self.transcript
+    }
+
+    /// What there is to say of how speakers were told apart. Where nobody speaks, nothing.
+    fn remarks(&self) -> Vec<Warning> {
+        let Self { job, transcript, diarization } = self;
+        let is_known = |warning: &Warning| matches!(warning.code, WarningCode::DiarizationUnavailable);
+        match diarization {
+            _ if transcript.segments.is_empty() || !job.options.diarize => Vec::new(),
+            Some(diarization) => diarization.warnings.clone(),
+            // Of before there was diarization, the transcript says so itself.
+            None if transcript.warnings.iter().any(is_known) => Vec::new(),
+            None if job.options.wants_diarization(job.channels) => {
+                let message = "the speakers could not be told apart, so none are named";
+                vec![Warning::new(WarningCode::DiarizationFailed, message)]
+            }
+            None => Vec::new(),
+        }
     }
 
     fn document(&self) -> SpeakersDocument {

@@ -39,6 +39,10 @@ struct TranscribeForm {
     diarize: Option<bool>,
     /// Expected speakers, at most 32; 0 = find out.
     speakers: Option<u8>,
+    /// Where the number of speakers is found out, at least so many; 0 = no such limit.
+    min_speakers: Option<u8>,
+    /// Where the number of speakers is found out, at most so many; 0 = no such limit.
+    max_speakers: Option<u8>,
     /// json, txt, srt, vtt or tsv.
     response_format: Option<String>,
     /// Whether txt, srt, vtt and tsv name the speakers: true, false or auto (if there are several).
@@ -96,6 +100,10 @@ struct JobForm {
     diarize: Option<bool>,
     /// Expected speakers, at most 32; 0 = find out.
     speakers: Option<u8>,
+    /// Where the number of speakers is found out, at least so many; 0 = no such limit.
+    min_speakers: Option<u8>,
+    /// Where the number of speakers is found out, at most so many; 0 = no such limit.
+    max_speakers: Option<u8>,
     /// A URL that is told of the job's end, signed by the Standard Webhooks scheme.
     webhook_url: Option<String>,
     /// Only say how long the audio is and what it would cost.
@@ -136,6 +144,10 @@ struct JobRequest {
     diarize: Option<bool>,
     /// Expected speakers, at most 32; 0 = find out.
     speakers: Option<u8>,
+    /// Where the number of speakers is found out, at least so many; 0 = no such limit.
+    min_speakers: Option<u8>,
+    /// Where the number of speakers is found out, at most so many; 0 = no such limit.
+    max_speakers: Option<u8>,
     /// A URL that is told of the job's end, signed by the Standard Webhooks scheme.
     webhook_url: Option<String>,
     /// Only say how long the audio is and what it would cost.

@@ -24,11 +24,9 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Cause};
 use crate::options::Format;
 use crate::reply::{Reply, Shape};
+use crate::speakers;
 use crate::state::App;
 use crate::submit;
-
-/// A day of fast speech, with all its words, is 200 MB.
-const MAX_TRANSCRIPT: u64 = 1 << 30;
 
 /// A client that waits for a job, from before the job exists. Dropped before the end, it cancels an anonymous
 /// job: nobody else knows it.
@@ -216,23 +214,13 @@ async fn body(app: &App, job: &Job, shape: Shape) -> Result<String, ApiError> {
     of_stored(app, job, move |transcript| shape.render(transcript, &allowance)).await
 }
 
-/// The transcript of a completed job.
-pub(crate) async fn stored(app: &App, job: &Job) -> Result<Transcript, ApiError> {
-    of_stored(app, job, |transcript| transcript).await
-}
-
-/// What `work` makes of the transcript of a completed job, on a thread where it holds up nobody: hours of speech take
-/// a while.
+/// What `work` makes of the transcript of a completed job, with its speakers.
 pub(crate) async fn of_stored<T: Send + 'static>(
     app: &App,
     job: &Job,
     work: impl FnOnce(Transcript) -> T + Send + 'static,
 ) -> Result<T, ApiError> {
-    let missing = || ApiError::internal(&io::Error::other("a completed job without a transcript"));
-    let key = job.transcript.ok_or_else(missing)?;
-    let bytes = app.objects.read(&key, MAX_TRANSCRIPT).await?;
-    let made = tokio::task::spawn_blocking(move || serde_json::from_slice(&bytes).map(work)).await;
-    made.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&error))
+    speakers::of_stored(app, job, |stored| work(stored.into_transcript())).await
 }
 
 /// What the job costs, once its length is known, and what its account may still use.

@@ -31,6 +31,12 @@ pub(crate) struct JobDocument {
     diarize: bool,
     /// Expected speakers; 0 = to be found out.
     speakers: u8,
+    /// At least so many are to be found; absent without such a limit.
+    #[oai(skip_serializing_if_is_none)]
+    min_speakers: Option<u8>,
+    /// At most so many are to be found; absent without such a limit.
+    #[oai(skip_serializing_if_is_none)]
+    max_speakers: Option<u8>,
     /// The name that the client gave its file.
     #[oai(skip_serializing_if_is_none)]
     file_name: Option<String>,
@@ -106,6 +112,8 @@ pub(crate) async fn of(app: &App, job: Job) -> Result<JobDocument, ApiError> {
         language: job.options.language.map(|language| language.code().to_owned()),
         diarize: job.options.diarize,
         speakers: job.options.speakers,
+        min_speakers: Some(job.options.min_speakers).filter(|limit| *limit > 0),
+        max_speakers: Some(job.options.max_speakers).filter(|limit| *limit > 0),
         progress: open.map(|open| progress(&job, open, &stages)),
         file_name: job.file_name,
         url: job.source_url,

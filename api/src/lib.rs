@@ -31,6 +31,7 @@ mod reply;
 mod routes;
 pub mod serve;
 pub mod settings;
+mod speakers;
 mod state;
 mod submit;
 mod sweep;

@@ -1,5 +1,6 @@
 //! The scalar fields of a transcription request, and every way in which a client may write them.
 
+use steno_shared::diarization::SpeakerCount;
 use steno_shared::job::{MediaOptions, TextOptions};
 use steno_shared::language::Language;
 use steno_shared::outside::OutsideUrl;
@@ -11,9 +12,6 @@ use crate::reply::Shape;
 
 mod shaping;
 mod wording;
-
-/// More speakers cannot be told apart.
-const MAX_SPEAKERS: u8 = 32;
 
 /// The written form of a transcript.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +39,10 @@ pub(crate) struct TranscribeOptions {
     pub(crate) diarize: bool,
     /// 0 = find out.
     pub(crate) speakers: u8,
+    /// At least so many are found; 0 = no such limit.
+    pub(crate) min_speakers: u8,
+    /// At most so many are found; 0 = no such limit.
+    pub(crate) max_speakers: u8,
     pub(crate) format: Format,
     pub(crate) labels: SpeakerLabels,
     /// The shape of subtitles.
@@ -64,6 +66,8 @@ impl Default for TranscribeOptions {
             language: None,
             diarize: true,
             speakers: 0,
+            min_speakers: 0,
+            max_speakers: 0,
             format: Format::default(),
             labels: SpeakerLabels::Auto,
             style: CueStyle::default(),
@@ -85,6 +89,8 @@ impl TranscribeOptions {
                 | "language"
                 | "diarize"
                 | "speakers"
+                | "min_speakers"
+                | "max_speakers"
                 | "response_format"
                 | "speaker_labels"
                 | "url"
@@ -113,7 +119,9 @@ impl TranscribeOptions {
             "model" => self.model = value.to_owned(),
             "language" => self.language = language(value)?,
             "diarize" => self.diarize = boolean(name, value)?,
-            "speakers" => self.speakers = speakers(value)?,
+            "speakers" => self.speakers = speakers(name, value)?,
+            "min_speakers" => self.min_speakers = speakers(name, value)?,
+            "max_speakers" => self.max_speakers = speakers(name, value)?,
             "response_format" => self.format = value.parse()?,
             "speaker_labels" => self.labels = labels(value)?,
             "url" => self.url = url(name, value)?,
@@ -138,8 +146,25 @@ impl TranscribeOptions {
             (from, Some(until)) if until <= from => Err(ApiError::field(
                 "audio_end_at must be later than audio_start_from; both are milliseconds",
             )),
-            _ => shaping::check(self.style),
+            _ => self.check_speakers().and(shaping::check(self.style)),
         }
+    }
+
+    fn check_speakers(&self) -> Result<(), ApiError> {
+        let Self { speakers, min_speakers, max_speakers, .. } = *self;
+        let max = if max_speakers == 0 { SpeakerCount::MOST } else { max_speakers };
+        if min_speakers > max {
+            return Err(ApiError::field(format!(
+                "min_speakers must not be greater than max_speakers: {min_speakers} is greater than {max}"
+            )));
+        }
+        if speakers > 0 && !(min_speakers..=max).contains(&speakers) {
+            return Err(ApiError::field(format!(
+                "speakers must lie between min_speakers and max_speakers, and {speakers} does not; send the number \
+                 or its limits"
+            )));
+        }
+        Ok(())
     }
 
     /// The form of the answer.
@@ -185,13 +210,13 @@ fn moment(name: &str, value: &str) -> Result<Option<Millis>, ApiError> {
     })
 }
 
-fn speakers(value: &str) -> Result<u8, ApiError> {
-    let number = value.parse::<u8>().ok().filter(|number| *number <= MAX_SPEAKERS);
+fn speakers(name: &str, value: &str) -> Result<u8, ApiError> {
+    let most = SpeakerCount::MOST;
+    let number = value.parse::<u8>().ok().filter(|number| *number <= most);
     number.ok_or_else(|| {
-        ApiError::field(format!(
-            "speakers must be a whole number from 0 (find out) to {MAX_SPEAKERS}, not {}",
-            shown(value)
-        ))
+        let message =
+            format!("{name} must be a whole number from 0 (find out) to {most}, not {}", shown(value));
+        ApiError::field(message)
     })
 }
 
@@ -263,6 +288,33 @@ mod tests {
         assert_eq!(set("speakers", "32").unwrap().speakers, 32);
         for value in ["33", "-1", "2.5", "two", "", "999999999999"] {
             assert!(set("speakers", value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_speakers_and_its_limits_must_not_contradict_each_other() {
+        let check = |fields: [&str; 3]| {
+            let mut options = TranscribeOptions::default();
+            let names = ["speakers", "min_speakers", "max_speakers"];
+            for (name, value) in names.into_iter().zip(fields) {
+                options.set(name, value)?;
+            }
+            options.check().map(|()| (options.speakers, options.min_speakers, options.max_speakers))
+        };
+        assert_eq!(check(["0", "2", "4"]).unwrap(), (0, 2, 4));
+        for fields in [["0", "0", "0"], ["0", "3", "0"], ["0", "0", "3"], ["3", "3", "3"], ["3", "2", "0"]] {
+            assert!(check(fields).is_ok(), "{fields:?}");
+        }
+        for (fields, says) in [
+            (["0", "4", "3"], "min_speakers must not be greater than max_speakers: 4 is greater than 3"),
+            (["0", "33", "0"], "min_speakers must be a whole number from 0"),
+            (["0", "0", "-1"], "max_speakers must be"),
+            (["0", "", "0"], "min_speakers must be"),
+            (["2", "3", "0"], "speakers must lie between"),
+            (["5", "0", "4"], "speakers must lie between"),
+        ] {
+            let refused = check(fields).unwrap_err().to_string();
+            assert!(refused.starts_with(says), "{fields:?}: {refused}");
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct TranscriptDocument {
     model: String,
     /// In order of time.
     segments: Vec<SegmentDocument>,
-    /// The speakers' labels, in order of first speech; empty without diarization.
+    /// The speakers' names, or their labels if they have none, in order of first speech; empty without diarization.
     speakers: Vec<String>,
     /// Seconds of the audio that hold speech; with `multichannel`, of all channels together.
     speech_seconds: f64,
@@ -67,7 +67,7 @@ pub(crate) struct SegmentDocument {
     end: f64,
     /// With punctuation.
     text: String,
-    /// The speaker's label; absent without diarization.
+    /// The speaker's name or label; absent without diarization.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     speaker: Option<String>,
@@ -99,10 +99,14 @@ pub(crate) struct WordDocument {
     end: f64,
     /// exp(mean token log-probability), 0 to 1, uncalibrated.
     confidence: f64,
-    /// The speaker's label; absent without diarization.
+    /// The speaker's name or label; absent without diarization.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     speaker: Option<String>,
+    /// True where at least half of the word lies where several people speak at once; absent everywhere else.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlap: Option<bool>,
 }
 
 /// Something to know about a result.
@@ -165,6 +169,7 @@ impl From<transcript::Word> for WordDocument {
             end: word.end.as_seconds(),
             confidence: rounded(word.confidence),
             speaker: word.speaker,
+            overlap: word.overlap.then_some(true),
         }
     }
 }
@@ -347,6 +352,7 @@ mod tests {
                 end: 36_000.123,
                 confidence: 1.0,
                 speaker: speaker.map(str::to_owned),
+                overlap: speaker.map(|_| true),
             }],
         };
         let warning =

@@ -210,8 +210,8 @@ async fn admit(
         language: options.language,
         diarize: options.diarize,
         speakers: options.speakers,
-        min_speakers: 0,
-        max_speakers: 0,
+        min_speakers: options.min_speakers,
+        max_speakers: options.max_speakers,
         keep_audio: !app.settings.keep_audio.0.is_zero() && !options.dry_run,
         dry_run: options.dry_run,
         media: options.media.clone(),
@@ -299,7 +299,12 @@ fn digest(source: &Source, options: &TranscribeOptions) -> Result<String, ApiErr
     let speakers = (options.diarize, options.speakers);
     let how = (&options.media, &options.text);
     let asked = serde_json::to_string(&(media, &options.model, language, speakers, webhook, how));
-    let asked = asked.map_err(|error| ApiError::internal(&error))?;
+    let mut asked = asked.map_err(|error| ApiError::internal(&error))?;
+    // Without limits, the hash is that of a version that knew none.
+    let limits = [options.min_speakers, options.max_speakers];
+    if limits != [0, 0] {
+        asked.push_str(&format!("{limits:?}"));
+    }
     Ok(Sha256::digest(asked).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

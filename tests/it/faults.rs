@@ -155,22 +155,26 @@ async fn a_worker_may_die_at_any_step() {
         (Lane::Transcribe, "transcribe.chunk", 2),
         (Lane::Transcribe, "transcribe.stored", 2),
         (Lane::Transcribe, "transcribe.finished", 1),
+        (Lane::Diarize, "diarize.claimed", 2),
+        (Lane::Diarize, "diarize.stored", 2),
+        (Lane::Diarize, "diarize.finished", 1),
     ] {
+        let program = if lane == Lane::Diarize { Lane::Transcribe } else { lane };
         let mut world =
             Plan::default().set("STENO_SWEEP_AGE", "2s").set("STENO_SWEEP_EVERY", "500ms").start().await;
-        world.kill_workers(lane);
-        world.start_worker(lane, &[("STENO_FAILPOINTS", &format!("{step}=abort"))]);
+        world.kill_workers(program);
+        world.start_worker(program, &[("STENO_FAILPOINTS", &format!("{step}=abort"))]);
         let sent = send(world.keyed_client().await, &file);
-        world.worker(lane).end(SOON).await;
-        world.start_worker(lane, &[]);
+        world.worker(program).end(SOON).await;
+        world.start_worker(program, &[]);
         let answer = tokio::time::timeout(TAKEOVER, sent).await.expect("no answer").unwrap();
         assert_eq!(answer.status, 200, "{step}: {}", answer.body);
         // What a dead attempt has left is swept when the API starts, and every ten minutes.
         world.kill_api();
         world.start_api(&[]).await;
         assert_eq!(invariants(&world).await, ["completed"], "{step}");
-        let kind = if lane == Lane::Intake { StageKind::Intake } else { StageKind::Transcribe };
-        assert_eq!(attempts(&world, kind).await, attempts_needed, "{step}");
+        let kind = StageKind::ALL.iter().find(|kind| kind.lane() == lane).unwrap();
+        assert_eq!(attempts(&world, *kind).await, attempts_needed, "{step}");
     }
 }
 

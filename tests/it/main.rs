@@ -31,6 +31,8 @@ mod origin;
 mod receiver;
 mod retention;
 mod rows;
+mod speaker_stage;
+mod speakers;
 mod stores;
 mod subtitles;
 mod transcribe;

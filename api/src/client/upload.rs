@@ -43,6 +43,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=32))]
     pub(crate) speakers: Option<u8>,
 
+    /// Where their number is found out, at least so many speakers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=32))]
+    pub(crate) min_speakers: Option<u8>,
+
+    /// Where their number is found out, at most so many speakers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=32))]
+    pub(crate) max_speakers: Option<u8>,
+
     #[command(flatten)]
     pub(crate) shape: Shape,
 }
@@ -196,8 +204,14 @@ impl Options {
         let model = self.model.as_deref().map(|model| ("model", Value::from(model)));
         let language = self.language.as_deref().map(|language| ("language", Value::from(language)));
         let diarize = self.diarize.map(|diarize| ("diarize", Value::from(diarize)));
-        let speakers = self.speakers.map(|speakers| ("speakers", Value::from(speakers)));
-        [model, language, diarize, speakers].into_iter().flatten().chain(self.shape.fields()).collect()
+        let numbers = [
+            ("speakers", self.speakers),
+            ("min_speakers", self.min_speakers),
+            ("max_speakers", self.max_speakers),
+        ];
+        let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, Value::from(number?))));
+        let fields = [model, language, diarize].into_iter().flatten().chain(numbers);
+        fields.chain(self.shape.fields()).collect()
     }
 }
 

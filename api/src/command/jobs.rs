@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::{CommandError, Json, Written, complain};
 use super::output::{self, Format, Target};
+use super::speakers::{self, Speakers};
 use super::text::{clean, clock, list, moment, table};
 use crate::client::connection::Connection;
 use crate::client::error::ClientError;
@@ -63,6 +64,8 @@ enum Action {
     Retry(Retry),
     /// Read a job's transcript
     Transcript(Transcript),
+    /// Show who speaks in a job's transcript; name, merge or recount them
+    Speakers(Speakers),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -113,6 +116,7 @@ pub(crate) async fn run(arguments: &Jobs) -> Result<(), CommandError> {
         Some(Action::Delete(named)) => delete(&server, &named.id, written).await,
         Some(Action::Retry(retry)) => show(&again(&server, retry).await?, written),
         Some(Action::Transcript(wanted)) => transcript(&server, wanted, written).await,
+        Some(Action::Speakers(wanted)) => speakers::run(&server, wanted, written).await,
     }
 }
 

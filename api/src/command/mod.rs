@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod models;
 mod output;
 mod progress;
+mod speakers;
 mod text;
 pub(crate) mod transcribe;
 pub(crate) mod usage;

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use steno_shared::catalog::ModelFile;
 use steno_shared::catalog::manifest::{self, InstalledFile};
+use steno_shared::catalog::{Kind, ModelFile};
 use tempfile::NamedTempFile;
 
 use super::digest::Content;
@@ -17,15 +17,20 @@ use super::{InstallError, Place, State, Watch};
 
 /// The first bytes of whisper.cpp's format: `ggml` as a little-endian number.
 const MAGIC: &[u8] = b"lmgg";
-/// What people have instead, by its first bytes.
-const FOREIGN: &[(&[u8], &str)] = &[
+/// The first byte of nearly every file in the ONNX format: its version, as a protocol buffer has it.
+const ONNX: &[u8] = b"\x08";
+/// What people have instead of a file in whisper.cpp's format, by its first bytes.
+const NOT_WHISPER: &[(&[u8], &str)] = &[
     (b"GGUF", "a model in the GGUF format, which whisper.cpp does not read; use its ggml-*.bin files"),
     (b"PK", "a PyTorch or other archive; whisper.cpp's models/convert-pt-to-ggml.py converts it"),
+];
+/// What people have instead of any model.
+const FOREIGN: &[(&[u8], &str)] = &[
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself; `git lfs pull` brings that"),
     (b"<", "a web page; was it downloaded from the page about the file in place of the file?"),
     (b"\xfd7zXZ", "compressed; unpack it with xz first"),
     (b"\x1f\x8b", "compressed; unpack it with gunzip first"),
-    (b"", "not in whisper.cpp's format, whose files are called ggml-*.bin"),
+    (b"BZh", "compressed; unpack it with tar xjf first, and take the .onnx file in it"),
 ];
 
 /// Whether the file stays where it was.
@@ -59,7 +64,7 @@ impl Place {
             Some(file) if !self.entry.bundled => file,
             _ => return Err(InstallError::Bundled { id: self.entry.id.to_string() }),
         };
-        check_header(path)?;
+        check_header(path, self.entry.kind)?;
         if file.sha256.is_none() && !adding.trusted {
             return Err(InstallError::Unchecked { file: file.name.clone() });
         }
@@ -133,8 +138,8 @@ fn forget(folder: &Path) -> Result<(), InstallError> {
     gone(std::fs::remove_file(&path)).map_err(InstallError::disk("remove", &path))
 }
 
-/// Refuses what whisper.cpp could not read.
-fn check_header(path: &Path) -> Result<(), InstallError> {
+/// Refuses what the engine for this kind of model could not read.
+fn check_header(path: &Path, kind: Kind) -> Result<(), InstallError> {
     let failed = InstallError::disk("read", path);
     // Before it is opened, which would wait for the other end of a pipe.
     if !std::fs::metadata(path).map_err(&failed)?.is_file() {
@@ -143,9 +148,18 @@ fn check_header(path: &Path) -> Result<(), InstallError> {
     let file = File::open(path).map_err(&failed)?;
     let mut head = Vec::new();
     file.take(64).read_to_end(&mut head).map_err(&failed)?;
-    if head.starts_with(MAGIC) {
+    let (magic, others, otherwise) = match kind {
+        Kind::Transcription | Kind::SpeechDetection => {
+            (MAGIC, NOT_WHISPER, "not in whisper.cpp's format, whose files are called ggml-*.bin")
+        }
+        Kind::SpeakerSegmentation | Kind::SpeakerEmbedding => {
+            (ONNX, &[][..], "not in the ONNX format, whose files are called *.onnx")
+        }
+    };
+    if head.starts_with(magic) {
         return Ok(());
     }
-    let what = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)).map_or("", |(_, what)| *what);
+    let mut known = others.iter().chain(FOREIGN);
+    let what = known.find(|(magic, _)| head.starts_with(magic)).map_or(otherwise, |(_, what)| *what);
     Err(InstallError::Foreign { path: path.display().to_string(), what })
 }

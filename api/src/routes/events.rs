@@ -20,11 +20,11 @@ use tokio::time::Instant;
 
 use super::{Tag, jobs};
 use crate::auth::Caller;
-use crate::deliver;
 use crate::error::ApiError;
 use crate::job_document::{self, JobDocument};
 use crate::rates::Stream;
 use crate::reply::SegmentDocument;
+use crate::speakers::{self, Stored};
 use crate::state::App;
 
 /// However often the database changes, the job is looked at no more often than this.
@@ -42,8 +42,10 @@ impl Routes {
     /// Follow a job.
     ///
     /// Server-sent events: `progress` with the job whenever it goes on, `segment` with each piece of text as it is
-    /// final, in order of time, and `end` with the job, after which the stream ends. The id of an event is the
-    /// number of segments sent; a client that connects again with `Last-Event-ID` gets those after it.
+    /// final, in order of time, and `end` with the job, after which the stream ends. Segments are sent before it is
+    /// known who speaks: `speakers`, just before the end, says when who does, as `GET /v1/jobs/{id}/speakers`, and the
+    /// transcript has the words of each. The id of an event is the number of segments sent; a client that connects
+    /// again with `Last-Event-ID` gets those after it.
     #[oai(path = "/v1/jobs/:id/events", method = "get", operation_id = "follow_job", tag = "Tag::Jobs")]
     async fn follow(
         &self,
@@ -168,6 +170,10 @@ impl Follower {
         }
         if job.state.is_final() {
             self.ended = true;
+            if job.transcript.is_some() && job.options.diarize {
+                let speakers = speakers::read(&self.app, &job).await?;
+                self.event(&mut events, "speakers", &speakers.to_json_string());
+            }
             self.event(&mut events, "end", &document.to_json_string());
         }
         self.shown = Some(document);
@@ -184,7 +190,8 @@ impl Follower {
             if job.transcript.is_none() {
                 return Ok(Vec::new());
             }
-            let segments = deliver::stored(&self.app, job).await?.segments;
+            let stored = speakers::of_stored(&self.app, job, Stored::into_unlabelled);
+            let segments = stored.await?.segments;
             return Ok(segments.into_iter().skip(self.sent).collect());
         }
         let stages = self.app.store.stages(job.id).await?;

@@ -7,6 +7,7 @@ mod health;
 mod jobs;
 mod languages;
 mod models;
+mod speakers;
 mod transcribe;
 mod transcripts;
 mod tus;
@@ -49,6 +50,7 @@ type Api = (
     transcribe::Routes,
     jobs::Routes,
     transcripts::Routes,
+    speakers::Routes,
     events::Routes,
     usage::Routes,
     uploads::Routes,
@@ -66,6 +68,7 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
         transcribe::Routes,
         jobs::Routes,
         transcripts::Routes,
+        speakers::Routes,
         events::Routes,
         usage::Routes,
         uploads::Routes,

@@ -130,7 +130,7 @@ fn options(query: &[(&str, Query<Option<String>>)]) -> Result<TranscribeOptions,
 }
 
 /// The job, if there is one that the caller may read, and it has a transcript.
-async fn transcribed(app: &App, caller: &Caller, id: &str) -> Result<Job, ApiError> {
+pub(super) async fn transcribed(app: &App, caller: &Caller, id: &str) -> Result<Job, ApiError> {
     let job = jobs::find(app, caller, id).await?;
     if job.transcript.is_some() {
         return Ok(job);

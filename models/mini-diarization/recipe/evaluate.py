@@ -1,7 +1,7 @@
 """Measures models on a set of conversations, through sherpa-onnx.
 
     python -m recipe.evaluate --set test
-    python -m recipe.evaluate --set /tmp/development --models /tmp/models --known --plain
+    python -m recipe.evaluate --set /tmp/development --models /tmp/models --plain
 
 Prints the diarization error rate (missed/false/confused) with collars of 0 and 0.25 s, in how many
 recordings the count of speakers is right, and the share of words with the right speaker in their
@@ -10,6 +10,7 @@ middle.
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ import numpy as np
 import soundfile
 from scipy.optimize import linear_sum_assignment
 
-from .pipeline import SAMPLE_RATE, Models, Settings, joined
+from .clustering import Settings, joined
+from .pipeline import SAMPLE_RATE, Models
 from .scoring import Score, Turns, score
 
 MODELS = Path(__file__).parents[1]
@@ -107,24 +109,30 @@ def table(title: str, rows: list[Row]) -> str:
     return "\n".join([*lines, line("2 to 4", [row for row in rows if row.count > 1])])
 
 
+def results(models: Models, recording: Recording, plain: bool) -> Iterator[tuple[str, Turns]]:
+    """The turns found in each way, with the name of the way."""
+    settings, samples, count = Settings(), recording.samples, recording.count
+    turns = models.find(samples, settings, None)
+    yield "automatic", models.label(samples, turns, settings, None)
+    yield "known count", models.label(samples, turns, settings, count)
+    if plain:
+        yield "sherpa-onnx alone, automatic", joined(turns, settings)
+        turns = models.find(samples, settings, count)
+        yield "sherpa-onnx alone, known count", joined(turns, settings)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", type=Path, default=MODELS / "test")
     parser.add_argument("--models", type=Path, default=MODELS)
-    parser.add_argument("--known", action="store_true", help="give the count of speakers")
-    parser.add_argument("--plain", action="store_true", help="sherpa-onnx alone")
+    parser.add_argument("--plain", action="store_true", help="sherpa-onnx alone, too")
     arguments = parser.parse_args()
-    models, rows = Models(arguments.models), []
-    settings = Settings()
+    models, rows = Models(arguments.models), defaultdict(list)
     for recording in read(arguments.set):
-        count = recording.count if arguments.known else None
-        if arguments.plain:
-            found = joined(models.find(recording.samples, settings, count), settings)
-        else:
-            found = models.diarize(recording.samples, settings, count)
-        rows.append(measure(recording, found))
-    title = f"{'plain, ' if arguments.plain else ''}{'known' if arguments.known else 'automatic'}"
-    print(table(title, rows))
+        for name, found in results(models, recording, arguments.plain):
+            rows[name].append(measure(recording, found))
+    for name, measured in rows.items():
+        print(table(name, measured), end="\n\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::job::JobOptions;
 use crate::transcript::sample::{Dice, Speech, of, said, segment, transcript};
-use crate::transcript::{ChannelSpeakers, Segment, Transcript, Word};
+use crate::transcript::{ChannelSpeakers, Segment, Transcript, WarningCode, Word};
 
 /// Turns of speakers, each of whom is one voice.
 pub(super) fn diarization(turns: &[(u16, u64, u64)]) -> Diarization {
@@ -224,6 +224,21 @@ fn without_turns_or_with_one_speaker_all_is_of_the_first() {
     assert_eq!((&found.transcript, found.speakers.len()), (&said, 0));
     let silence = labelled(of("und", Vec::new()), Heard::One, &edits);
     assert_eq!((silence.transcript.speakers.len(), silence.speakers.len()), (0, 0));
+}
+
+#[test]
+fn what_a_diarization_has_to_say_is_told_and_one_that_found_nothing_out_gives_no_speakers() {
+    let said = of("en", vec![said("", "One two.", 0, 1000)]);
+    for (code, speakers) in [
+        (WarningCode::Untranscribed, vec!["Speaker 1".to_owned()]),
+        (WarningCode::DiarizationUnavailable, vec![]),
+        (WarningCode::DiarizationFailed, vec![]),
+    ] {
+        let warnings = vec![Warning::new(code, "x")];
+        let found = Diarization { warnings: warnings.clone(), ..diarization(&[]) };
+        let found = labelled(said.clone(), Heard::Turns(&found), &SpeakerEdits::default());
+        assert_eq!((found.transcript.warnings, found.transcript.speakers), (warnings, speakers));
+    }
 }
 
 #[test]

@@ -161,6 +161,13 @@ pub enum WarningCode {
     LanguageUnsupported,
 }
 
+impl WarningCode {
+    /// Whether nobody can say who speaks in a transcript with such a warning.
+    pub(crate) fn leaves_no_speakers(self) -> bool {
+        matches!(self, Self::DiarizationUnavailable | Self::DiarizationFailed)
+    }
+}
+
 impl Warning {
     /// A warning about the whole result.
     pub fn new(code: WarningCode, message: impl Into<String>) -> Self {

@@ -7,6 +7,7 @@ mod faults;
 mod interrupt;
 mod keys;
 mod real;
+mod speakers;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -24,6 +24,29 @@ async fn a_file_brought_by_hand_is_checked_and_copied_or_moved() {
 }
 
 #[tokio::test]
+async fn a_model_that_tells_speakers_apart_is_in_another_format() {
+    let content = b"\x08\x07 and the graph".to_vec();
+    let mut known = file(&content, &[]);
+    known["urls"] = json!([]);
+    let mut entry = entry(&known);
+    entry["kind"] = json!("speaker_embedding");
+    let shelf = Shelf::new(&json!([entry]));
+    let own = shelf.path("own.onnx");
+    for (wrong, sentence) in [
+        (weights(100), "not in the ONNX format"),
+        (b"BZh91AY".to_vec(), "take the .onnx file"),
+        (b"<html>".to_vec(), "a web page"),
+    ] {
+        std::fs::write(&own, wrong).unwrap();
+        let refused = shelf.run(&["add", ID, own.to_str().unwrap()]).await;
+        assert!(refused.failed().contains(sentence), "{} is not about {sentence}", refused.failed());
+    }
+    std::fs::write(&own, &content).unwrap();
+    shelf.run(&["add", ID, own.to_str().unwrap()]).await.ok();
+    shelf.holds(&content).await;
+}
+
+#[tokio::test]
 async fn what_is_no_such_model_is_refused_with_what_it_is() {
     let shelf = shelf(&weights(100_000));
     let own = shelf.path("own.bin");

@@ -20,27 +20,27 @@ async fn gone(id: u32) {
         .await;
 }
 
-/// Two chunks of silence.
-fn two_chunks() -> Vec<i16> {
+/// Silence that is cut into three chunks.
+fn three_chunks() -> Vec<i16> {
     vec![0; 301 * 16_000]
 }
 
 #[tokio::test]
 async fn a_chunk_whose_child_crashes_is_given_to_another_once() {
-    // Of the three chunks of the order, the first child dies at its second, the next at its second as well.
+    // The first child dies at its second chunk, and so does the next.
     let lab = Lab::new(1, "diarizer.chunk=abort#2");
-    lab.run(&lab.order(&two_chunks())).await.unwrap();
+    lab.run(&lab.order(&three_chunks())).await.unwrap();
     let lab = Lab::new(1, "diarizer.chunk=abort");
     let error = lab.run(&lab.order(&[0; 16_000])).await.unwrap_err();
     assert!(matches!(error, DiarizeError::Engine(_)), "{error}");
     assert_eq!(error.to_string(), "the process that finds speakers was ended by signal 6");
-    assert_eq!(lab.pool.children(), []);
+    assert!(lab.pool.children().is_empty());
 }
 
 #[tokio::test]
 async fn a_child_that_is_killed_is_replaced() {
     let lab = Lab::new(1, "diarizer.chunk=sleep(600000)#2");
-    let order = lab.order(&two_chunks());
+    let order = lab.order(&three_chunks());
     let pool = &lab.pool;
     let meter = Meter::default();
     let killing = async {
@@ -72,7 +72,7 @@ async fn a_child_that_hangs_is_killed_and_told_of() {
     let lab = Lab::with_limit(1, "diarizer.chunk=sleep(600000)", limit);
     let error = lab.run(&lab.order(&[0; 16_000])).await.unwrap_err();
     assert!(error.to_string().contains("took longer than"), "{error}");
-    assert_eq!(lab.pool.children(), []);
+    assert!(lab.pool.children().is_empty());
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_job_that_is_stopped_has_its_child_killed_at_once_and_others_go_on() {
         }
     };
     gone(child).await;
-    assert_eq!(lab.pool.children(), []);
+    assert!(lab.pool.children().is_empty());
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_short_job_does_not_wait_for_a_long_one() {
     let lab = Lab::new(1, "");
     // Half an hour in fifteen chunks.
     let long = lab.order(&vec![0; 1800 * 16_000]);
-    let short = lab.order(&vec![0; 16_000]);
+    let short = lab.order(&[0; 16_000]);
     let meter = Meter::default();
     let running = diarize(&long, &lab.pool, &meter);
     tokio::pin!(running);

@@ -61,7 +61,8 @@ impl Lab {
     }
 
     pub(crate) async fn run(&self, order: &Order) -> Result<Diarization, DiarizeError> {
-        let running = diarize(order, &self.pool, &Meter::default());
+        let meter = Meter::default();
+        let running = diarize(order, &self.pool, &meter);
         tokio::time::timeout(SOON, running).await.expect("the diarization does not end")
     }
 }

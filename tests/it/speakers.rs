@@ -306,7 +306,7 @@ async fn what_cannot_be_done_is_refused_with_the_reason() {
         (json!({}), "names no change"),
         (json!([]), "names no change"),
     ] {
-        let refused = edited(&client, &id, change.clone()).await.refused(400);
+        let refused = edit(&client, &id, change.clone()).await.refused(400);
         assert!(refused.contains(says), "{change}: {refused}");
     }
     let path = format!("/v1/jobs/{id}/speakers");
@@ -348,7 +348,7 @@ async fn a_job_without_speakers_says_what_to_do() {
     assert_eq!(labels(&speakers(&client, &alone).await), ["Speaker 1"]);
     edit(&client, &alone, json!({"names": {"Speaker 1": "Anna"}})).await;
     assert_eq!(read(&client, &alone, "json").await.ok()["speakers"], json!(["Anna"]));
-    let refused = edited(&client, &alone, json!({"speakers": 2})).await.refused(409);
+    let refused = edit(&client, &alone, json!({"speakers": 2})).await.refused(409);
     assert!(refused.contains("nothing to count the speakers by"), "{refused}");
 }
 

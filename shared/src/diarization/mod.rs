@@ -19,7 +19,7 @@ use crate::catalog::ModelId;
 use crate::time::Millis;
 use crate::transcript::Warning;
 
-pub use cluster::cluster;
+pub use cluster::{cluster, middles};
 pub use edit::{EditError, LONGEST_NAME, SpeakerChange, SpeakerEdits};
 pub use label::{Heard, Labelled, Speaker, SpeakerTurn, labelled};
 pub use voice::{Embedding, Voice};

@@ -24,6 +24,14 @@ pub struct Voice {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Embedding(pub Vec<f32>);
 
+impl Embedding {
+    /// The cosine of the angle between two: 1 for the same, about 0 for what has nothing in common.
+    #[must_use]
+    pub fn likeness(&self, other: &Self) -> f32 {
+        self.0.iter().zip(&other.0).map(|(one, other)| one * other).sum()
+    }
+}
+
 impl Serialize for Embedding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bytes: Vec<u8> = self.0.iter().flat_map(|value| value.to_le_bytes()).collect();

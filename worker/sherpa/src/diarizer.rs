@@ -15,15 +15,17 @@ use sherpa_onnx::{
     SpeakerEmbeddingExtractor, SpeakerEmbeddingExtractorConfig,
 };
 use steno_runtime::engine::{ChunkVoices, Diarizer, EngineError};
-use steno_shared::diarization::{Embedding, Turn, Voice};
+use steno_shared::diarization::{Embedding, SpeakerCount, Turn, Voice, cluster, middles};
 use steno_shared::time::Millis;
 
-use crate::pieces;
+use crate::{pieces, split};
 
 /// Speech shorter than this is none, and pauses shorter than that are none, in seconds. The library's own are 0.3 and
 /// 0.5, but turns are not to be joined over pauses before it is known whose they are.
 const SHORTEST_SPEECH: f32 = 0.1;
 const SHORTEST_PAUSE: f32 = 0.1;
+/// From this cosine distance on two windows' speakers are two, as far as boundaries go. It hardly matters.
+const NEIGHBOURS: f32 = 0.8;
 /// One thread: two were no faster with the miniature pair, and jobs run beside each other.
 const THREADS: i32 = 1;
 /// Less audio than this is not worth a window, in samples: a quarter of a second.
@@ -46,7 +48,7 @@ pub struct Models {
     pub embedding: PathBuf,
     /// How far one window of 10 s lies behind the one before, as a part of it: the cost is in inverse proportion.
     pub shift: f32,
-    /// From this cosine distance on two windows' speakers are two, as far as boundaries go.
+    /// From this distance on two voices are two speakers.
     pub threshold: f32,
 }
 
@@ -55,6 +57,7 @@ pub struct Models {
 pub struct SherpaDiarizer {
     boundaries: OfflineSpeakerDiarization,
     extractor: SpeakerEmbeddingExtractor,
+    threshold: f32,
 }
 
 impl fmt::Debug for SherpaDiarizer {
@@ -90,7 +93,7 @@ impl SherpaDiarizer {
             embedding,
             clustering: FastClusteringConfig {
                 num_clusters: -1,
-                threshold: models.threshold,
+                threshold: NEIGHBOURS,
                 compute_confidence: false,
             },
             min_duration_on: SHORTEST_SPEECH,
@@ -98,7 +101,7 @@ impl SherpaDiarizer {
         };
         let boundaries = OfflineSpeakerDiarization::create(&config)
             .ok_or_else(|| EngineError::Load(format!("{} is refused", models.segmentation.display())))?;
-        Ok(Self { boundaries, extractor })
+        Ok(Self { boundaries, extractor, threshold: models.threshold })
     }
 
     /// The turns, in order of their starts; `voice` is the number of the local speaker, without gaps.
@@ -119,6 +122,31 @@ impl SherpaDiarizer {
         turns.retain(|turn| turn.start < turn.end);
         turns.sort_by_key(|turn| (turn.start, turn.end));
         turns
+    }
+
+    /// The stretches of a turn that are of one voice each.
+    fn spans(
+        &self,
+        samples: &[f32],
+        turn: &Turn,
+        middles: &[Embedding],
+    ) -> Result<Vec<(Millis, Millis)>, EngineError> {
+        let mut likeness = Vec::new();
+        let windows = if middles.len() > 1 { split::windows(turn) } else { Vec::new() };
+        for window in &windows {
+            let Some(voice) = self.voice(samples, vec![*window])? else {
+                return Ok(vec![(turn.start, turn.end)]);
+            };
+            likeness.push(middles.iter().map(|middle| middle.likeness(&voice.embedding)).collect());
+        }
+        Ok(split::spans(turn, &windows, &likeness))
+    }
+
+    /// The voice of a turn, where nobody else speaks.
+    fn own(&self, samples: &[f32], turns: &[Turn], which: usize) -> Result<Voice, EngineError> {
+        let pieces = pieces::alone(turns, which);
+        let known = if pieces::length(&pieces) < ENOUGH { None } else { self.voice(samples, pieces)? };
+        Ok(known.unwrap_or(NOT_KNOWN))
     }
 
     /// What the pieces sound like, the longest first; what is beyond [`PLENTY`] is left out. None, if it is like
@@ -157,13 +185,23 @@ impl Diarizer for SherpaDiarizer {
             return Ok(ChunkVoices::default());
         }
         let found = self.turns(samples);
-        let (mut turns, mut voices) = (Vec::new(), Vec::new());
-        for which in 0..found.len() {
-            let pieces = pieces::alone(&found, which);
-            let own = if pieces::length(&pieces) < ENOUGH { None } else { self.voice(samples, pieces)? };
-            turns.push(Turn { voice: voices.len() as u32, ..found[which] });
-            voices.push(own.unwrap_or(NOT_KNOWN));
+        let voices: Vec<_> =
+            (0..found.len()).map(|which| self.own(samples, &found, which)).collect::<Result<_, _>>()?;
+        let speakers = cluster(&[], &voices, self.threshold, SpeakerCount::AUTO);
+        let middles = middles(&voices, &speakers);
+        let mut parts = Vec::new();
+        for (turn, voice) in found.into_iter().zip(voices) {
+            let spans = self.spans(samples, &turn, &middles)?;
+            let voice = Some(voice).filter(|_| spans.len() == 1);
+            parts.extend(spans.into_iter().map(|(start, end)| (Turn { start, end, ..turn }, voice.clone())));
         }
+        parts.sort_by_key(|(turn, _)| (turn.start, turn.end));
+        let (mut turns, voices): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let voices: Vec<_> = (0..)
+            .zip(voices)
+            .map(|(which, voice)| voice.map_or_else(|| self.own(samples, &turns, which), Ok))
+            .collect::<Result<_, _>>()?;
+        (0..).zip(&mut turns).for_each(|(which, turn)| turn.voice = which);
         Ok(ChunkVoices { turns, voices })
     }
 }

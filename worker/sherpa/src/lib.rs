@@ -9,5 +9,6 @@ pub mod bundled;
 mod diarizer;
 pub mod metadata;
 mod pieces;
+mod split;
 
 pub use diarizer::{Models, SherpaDiarizer};

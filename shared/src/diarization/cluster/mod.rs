@@ -6,7 +6,7 @@ mod linkage;
 
 use linkage::{Merge, Point, agglomerate, dot};
 
-use super::{SpeakerCount, Turn, Voice};
+use super::{Embedding, SpeakerCount, Turn, Voice};
 
 /// Voices of at least so much speech, in seconds, decide which speakers there are.
 const RELIABLE: f32 = 1.0;
@@ -36,6 +36,16 @@ pub fn cluster(turns: &[Turn], voices: &[Voice], threshold: f32, count: SpeakerC
         speakers[*voice] = Some(group);
     }
     number(&beside(turns, &speakers))
+}
+
+/// What each speaker sounds like in the middle of their voices, each of which counts by its speech.
+#[must_use]
+pub fn middles(voices: &[Voice], speakers: &[u16]) -> Vec<Embedding> {
+    let known = Known::of(voices);
+    let of = |voice: &usize| speakers.get(*voice).map(|speaker| usize::from(*speaker));
+    let groups: Vec<_> = known.voices.iter().map(of).collect();
+    let count = groups.iter().flatten().max().map_or(0, |most| most + 1);
+    centroids(&known.points, &groups, count).into_iter().map(Embedding).collect()
 }
 
 /// The voices that have an embedding.

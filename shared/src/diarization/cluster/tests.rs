@@ -1,5 +1,4 @@
 use super::*;
-use crate::diarization::Embedding;
 use crate::time::Millis;
 
 const DIMENSION: usize = 48;
@@ -192,6 +191,17 @@ fn voices_that_are_all_the_same_are_one_speaker() {
         (0..10).map(|at| voice(if at % 2 == 0 { &same } else { &opposite }.clone(), 3.0)).collect();
     let turns_about: Vec<_> = (0..10).map(|at| at % 2).collect();
     assert_eq!(grouped(&voices, SpeakerCount::AUTO), turns_about);
+}
+
+#[test]
+fn the_middle_of_a_speaker_is_nearest_to_the_longest_voices() {
+    let axis = |at: usize| (0..DIMENSION).map(|of| f32::from(u8::from(of == at))).collect::<Vec<_>>();
+    let voices = [voice(axis(0), 3.0), voice(axis(1), 4.0), voice(axis(2), 1.0), voice(Vec::new(), 9.0)];
+    let middles = middles(&voices, &[0, 0, 1, 1]);
+    assert_eq!(middles.len(), 2);
+    let likeness: Vec<_> = voices[..3].iter().map(|voice| middles[0].likeness(&voice.embedding)).collect();
+    assert!((likeness[0] - 0.6).abs() < 1e-6 && (likeness[1] - 0.8).abs() < 1e-6, "{likeness:?}");
+    assert_eq!((likeness[2], middles[1].likeness(&voices[2].embedding)), (0.0, 1.0));
 }
 
 /// More than may decide; a deadline of ten times what it takes without optimisation is left to the test runner.

@@ -27,8 +27,18 @@ esac
 # The operator has chosen.
 [ -z "${SHERPA_ONNX_LIB_DIR:-}${SHERPA_ONNX_ARCHIVE_DIR:-}" ] || exit 0
 
-# Fetched before. What is checked is what was written when all was in place.
-if [ -f $settings ] && (cd $vendor && sha256sum --check --status SHA256 && grep -q "^# $wheel\$" SHA256) 2>/dev/null; then
+point_cargo_at_them() {
+    cat >$settings.part <<TOML
+# Written by scripts/sherpa.sh.
+[env]
+SHERPA_ONNX_LIB_DIR = { value = "$vendor/lib", relative = true }
+TOML
+    mv $settings.part $settings
+}
+
+# Fetched before: SHA256 is written when all is in place, for the wheel of this version.
+if (cd $vendor && grep -q "^# $wheel\$" SHA256 && sha256sum --check --status SHA256) 2>/dev/null; then
+    [ -f $settings ] || point_cargo_at_them
     exit 0
 fi
 rm -f $settings
@@ -47,7 +57,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-    --dest "$work" "sherpa-onnx-core==$version"
+    --dest "$work" "sherpa-onnx-core==$version" || {
+    echo "neither $release nor PyPI can be reached; put the two libraries of sherpa-onnx $version into a folder and" \
+        "name it in SHERPA_ONNX_LIB_DIR" >&2
+    exit 1
+}
 (cd "$work" && echo "$wheel  $(echo ./*.whl)" | sha256sum --check --status) || {
     echo "the libraries of sherpa-onnx have another checksum than expected; nothing was installed" >&2
     exit 1
@@ -63,9 +77,4 @@ with zipfile.ZipFile(wheel) as files:
         pathlib.Path(folder, name).write_bytes(files.read(f"sherpa_onnx/lib/{name}"))
 PYTHON
 (cd $vendor && { echo "# $wheel"; sha256sum lib/*.so; } >SHA256.part && mv SHA256.part SHA256)
-cat >$settings.part <<TOML
-# Written by scripts/sherpa.sh.
-[env]
-SHERPA_ONNX_LIB_DIR = { value = "$vendor/lib", relative = true }
-TOML
-mv $settings.part $settings
+point_cargo_at_them

@@ -248,7 +248,7 @@ mod tests {
             (changed("fast", "quick"), "speed must be"),
             (changed("\"languages\": 1", "\"languages\": 0"), "languages must be"),
             (changed("\"licence\"", "\"beams\": 9, \"licence\""), "beams must be"),
-            (changed("\"licence\"", "\"diarization\": {\"threshold\": 2}, \"licence\""), "threshold must be"),
+            (changed("\"licence\"", "\"diarization\": {\"threshold\": 1}, \"licence\""), "threshold must be"),
             (changed("\"licence\"", "\"chunk_seconds\": 30, \"licence\""), "chunk_seconds must be"),
             (changed(r#"[{"name": "own.bin"}]"#, "[]"), "it has no files"),
             (changed("own.bin", "../own.bin"), "cannot be the name of a file"),

@@ -96,6 +96,16 @@ pub fn briefing() -> (PathBuf, String) {
     (folder.join("briefing.flac"), said.collect::<Vec<_>>().join(" "))
 }
 
+/// Who speaks in the recording that `./start` transcribes, turn after turn.
+///
+/// # Panics
+/// If its text cannot be read.
+#[must_use]
+pub fn briefing_turns() -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("models/demo/briefing.txt")).unwrap();
+    text.lines().filter_map(|line| line.split_once(':')).map(|(who, _)| who.to_owned()).collect()
+}
+
 /// Makes a media file by ffmpeg, from the arguments before the output.
 ///
 /// # Panics

@@ -68,14 +68,17 @@ async fn a_recording_becomes_a_transcript() {
     assert_eq!(transcript["language"], "en");
     assert!(transcript["language_probability"].as_f64().unwrap() > 0.5);
     assert_eq!(transcript["model"], "mini");
-    assert_eq!(transcript["speakers"], serde_json::json!([]));
-    assert!(
-        transcript["segments"].as_array().unwrap().iter().all(|segment| segment.get("speaker").is_none())
-    );
-    // Diarization is on by default, and there is none yet.
-    let codes: Vec<_> =
-        transcript["warnings"].as_array().unwrap().iter().map(|w| w["code"].clone()).collect();
-    assert_eq!(codes, ["diarization_unavailable"]);
+    assert_eq!(transcript["warnings"], serde_json::json!([]));
+    assert_eq!(transcript["speakers"], serde_json::json!(["Speaker 1", "Speaker 2"]));
+    let mut turns: Vec<&str> = Vec::new();
+    for segment in transcript["segments"].as_array().unwrap() {
+        let speaker = segment["speaker"].as_str().unwrap();
+        assert!(segment["words"].as_array().unwrap().iter().all(|word| word["speaker"] == speaker));
+        if turns.last() != Some(&speaker) {
+            turns.push(speaker);
+        }
+    }
+    assert_eq!(turns, clips::briefing_turns());
     let id = answer.header("x-job-id");
     assert_eq!(answer.header("location"), format!("/v1/jobs/{id}"));
     assert_eq!(answer.header("content-type"), "application/json");

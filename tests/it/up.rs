@@ -102,7 +102,9 @@ fn a_check_transcribes_the_recording_and_stops() {
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
         let heard: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("    ")).collect();
         let heard: Vec<_> = heard.into_iter().filter(|line| !line.trim_start().starts_with("stn_")).collect();
-        let score = Score::of(&said, &heard.join(" "));
+        let turns: Vec<_> = heard.iter().filter_map(|line| line.split_once(": ")).collect();
+        assert_eq!(turns.iter().map(|(who, _)| *who).collect::<Vec<_>>(), clips::briefing_turns(), "{text}");
+        let score = Score::of(&said, &turns.iter().map(|(_, said)| *said).collect::<Vec<_>>().join(" "));
         assert!(score.words >= 60 && score.percent() < 50.0, "{text}");
         outputs.push(text);
         assert!(place.workers("intake").is_empty() && place.workers("transcribe").is_empty());

@@ -98,12 +98,14 @@ pub struct Model {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Grouping {
-    /// From this cosine distance on, 0 to 2, two voices are two speakers, unless the number of speakers is given.
+    /// Two groups of voices are two speakers from where the voices of one are less like those of the other than like
+    /// each other, by this part, 0 to 1. A speaker's own likeness is taken out of it, so that it is much the same for
+    /// all models. Without meaning where the number of speakers is given.
     pub threshold: f32,
 }
 
 impl Default for Grouping {
-    /// As sherpa-onnx's `FastClusteringConfig` has it.
+    /// In the middle: no model has been found to need another but the miniature.
     fn default() -> Self {
         Self { threshold: 0.5 }
     }
@@ -218,8 +220,8 @@ impl Model {
             {
                 "speed must be standard, fast or very_fast"
             }
-            _ if !(self.diarization.threshold > 0.0 && self.diarization.threshold < 2.0) => {
-                "diarization.threshold must be between 0 and 2"
+            _ if !(self.diarization.threshold > 0.0 && self.diarization.threshold < 1.0) => {
+                "diarization.threshold must be between 0 and 1"
             }
             _ if self.kind == Kind::Transcription && self.languages == 0 => "languages must be 1 at least",
             _ => return self.files.iter().find_map(ModelFile::fault),

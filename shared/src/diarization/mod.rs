@@ -32,7 +32,7 @@ pub struct Diarization {
     pub segmentation: ModelId,
     /// The model that told the voices apart; empty if there was none to be had.
     pub embedding: ModelId,
-    /// From this cosine distance on two voices are two speakers.
+    /// How much less alike the voices of two speakers are than those of one ([`crate::catalog::Grouping`]).
     pub threshold: f32,
     /// In order of their starts. Where several people speak at once, turns overlap.
     pub turns: Vec<Turn>,

@@ -23,8 +23,9 @@ const LEAST_WEIGHT: f32 = 0.1;
 /// How often the middles of the groups are found again from all voices nearest to them.
 const ROUNDS: usize = 2;
 
-/// The speaker of each voice, numbered from 0 without gaps, in the order of the voices. `threshold` is the cosine
-/// distance from which on two voices are two speakers, where their number is to be found out.
+/// The speaker of each voice, numbered from 0 without gaps, in the order of the voices. `threshold` is how much less
+/// alike the voices of two speakers are than those of one ([`crate::catalog::Grouping`]), where the number of speakers
+/// is to be found out.
 ///
 /// Voices without an embedding are given to the speaker who speaks next to them.
 #[must_use]

@@ -52,7 +52,7 @@ pub struct Pair {
     pub segmentation: ModelFile,
     /// Tells voices apart.
     pub embedding: ModelFile,
-    /// From this cosine distance on, 0 to 2, two voices are two speakers.
+    /// How much less alike the voices of two speakers are than those of one, 0 to 1.
     pub threshold: f32,
 }
 

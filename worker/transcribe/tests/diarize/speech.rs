@@ -75,6 +75,22 @@ async fn a_long_file_is_the_same_conversation_in_several_chunks() {
     assert!(Millis::of_samples(samples.len() as u64).since(last) < Millis(2000), "{last:?}");
 }
 
+/// The longest chunk that there is. The libraries are some 30 MiB of it.
+#[tokio::test]
+async fn a_child_takes_little_memory() {
+    let lab = Lab::new(1, "");
+    let once = conversation(4);
+    let mut samples = once.repeat(300 * 16_000 / once.len() + 1);
+    samples.truncate(300 * 16_000);
+    let found = lab.run(&lab.order(&samples)).await.unwrap();
+    assert_eq!(found.voices.iter().map(|voice| voice.chunk).max(), Some(0));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", lab.pool.children()[0])).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    println!("a chunk of five minutes took {} MiB", peak >> 10);
+    assert!(peak < 400 << 10, "{peak} KiB");
+}
+
 #[tokio::test]
 async fn where_nobody_speaks_there_are_no_speakers() {
     let lab = Lab::new(1, "");

@@ -40,11 +40,6 @@ const SHIFT: f32 = 0.1;
 /// ... and where the file is long: half of the cost. With the miniature pair on the development set, 7.5 % of the time is
 /// wrong instead of 6.4 %.
 const LONG_SHIFT: f32 = 0.25;
-/// From this distance on the engine takes two stretches of a chunk for two speakers': low, whatever the models. Stretches
-/// of one speaker that it takes apart are put together when voices are grouped; of two that it takes for one, nothing
-/// tells the boundary any more.
-const LOCAL_THRESHOLD: f32 = 0.5;
-
 /// The models that a job is diarized with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair {
@@ -118,10 +113,10 @@ pub async fn diarize(order: &Order, pool: &Pool, meter: &Meter) -> Result<Diariz
 }
 
 fn request(order: &Order, piece: Piece, whole: Millis) -> Request {
-    let Pair { segmentation, embedding, .. } = order.models.clone();
+    let Pair { segmentation, embedding, threshold } = order.models.clone();
     let shift = if whole > LONG { LONG_SHIFT } else { SHIFT };
     Request {
-        setup: Setup { segmentation, embedding, shift, threshold: LOCAL_THRESHOLD },
+        setup: Setup { segmentation, embedding, shift, threshold },
         samples: order.samples.path().to_owned(),
         start: piece.start,
         end: piece.end,

@@ -122,7 +122,9 @@ impl Stored {
             // Of before there was diarization, the transcript says so itself.
             None if transcript.warnings.iter().any(is_known) => Vec::new(),
             None if job.options.wants_diarization(job.channels) => {
-                let message = "the speakers could not be told apart, so none are named";
+                let again = format!("; POST /v1/jobs/{}/retry?stage=diarize tries again", job.id);
+                let again = job.samples.map(|_| again).unwrap_or_default();
+                let message = format!("the speakers could not be told apart, so none are named{again}");
                 vec![Warning::new(WarningCode::DiarizationFailed, message)]
             }
             None => Vec::new(),

@@ -69,12 +69,13 @@ mod tests {
             ("filename", "día.wav"),
             ("diarize", "no"),
             ("speakers", "3"),
+            ("max_speakers", "4"),
             ("filetype", "audio/wav"),
         ]);
         let description = Description::read(&format!("{header},is_confidential, empty ,")).unwrap();
         assert_eq!(description.file_name.as_deref(), Some("día.wav"));
         assert!(!description.options.diarize);
-        assert_eq!(description.options.speakers, 3);
+        assert_eq!((description.options.speakers, description.options.max_speakers), (3, 4));
         assert_eq!(Description::read("").unwrap().file_name, None);
         let name = Description::read(&encoded(&[("name", "a\0\n.wav")])).unwrap().file_name;
         assert_eq!(name.as_deref(), Some("a.wav"));
@@ -88,6 +89,7 @@ mod tests {
             "filename //79",
             "filename YQ== YQ==",
             &encoded(&[("speakers", "many")]),
+            &encoded(&[("speakers", "5"), ("max_speakers", "4")]),
             &encoded(&[("language", "xx")]),
             "diarize",
             &encoded(&[("url", "https://example.org/a.mp3")]),

@@ -102,8 +102,6 @@ pub(super) fn label(number: u16) -> String {
 pub fn labelled(transcript: Transcript, heard: Heard<'_>, edits: &SpeakerEdits) -> Labelled {
     match heard {
         Heard::Turns(diarization) => {
-            let mut transcript = transcript;
-            transcript.warnings.extend(diarization.warnings.iter().cloned());
             if diarization.warnings.iter().any(|warning| warning.code.leaves_no_speakers()) {
                 return by_labels(transcript, |_| None, edits);
             }

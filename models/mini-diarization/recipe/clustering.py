@@ -20,7 +20,7 @@ class Settings:
     first: float = 0.8
     lowest: float = 1.05
     slope: float = 1 / 30
-    highest: float = 2.0
+    highest: float = 1.7
     least: float = 1.0  # a turn of this length takes part in the second clustering
     audible: float = 0.4  # a turn of this length has an embedding
     smallest: float = 0.03  # share of the clustered speech below which a cluster is dissolved

@@ -40,6 +40,7 @@ const SHIFT: f32 = 0.1;
 /// ... and where the file is long: half of the cost. With the miniature pair on the development set, 7.5 % of the time is
 /// wrong instead of 6.4 %.
 const LONG_SHIFT: f32 = 0.25;
+
 /// The models that a job is diarized with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair {

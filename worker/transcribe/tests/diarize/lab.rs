@@ -42,7 +42,7 @@ impl Lab {
         let models = Pair {
             segmentation: file(bundled::SEGMENTATION),
             embedding: file(bundled::EMBEDDING),
-            threshold: 0.6,
+            threshold: 0.35,
         };
         Self { pool: Pool::start(program, children, limit), models, folder }
     }

@@ -300,6 +300,19 @@ impl World {
         .await;
     }
 
+    /// Waits until nothing but results is left: transcripts, whose keys it returns, and who speaks in them.
+    ///
+    /// # Panics
+    /// After a minute.
+    pub async fn results_alone(&self) -> Vec<String> {
+        wait::until("nothing but results to be left", SOON, async || {
+            let mut names = self.object_names().await;
+            names.retain(|name| !name.starts_with("diarizations/"));
+            names.iter().all(|name| name.starts_with("transcripts/")).then_some(names)
+        })
+        .await
+    }
+
     /// Waits until nothing is left in the store: no object, no staged file.
     ///
     /// # Panics

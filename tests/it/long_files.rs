@@ -215,11 +215,7 @@ async fn ten_hours_take_bounded_memory_and_are_not_begun_anew() {
     let job = create(&client, &file).await;
     watch.until(0.02, &mut world, &client, &job).await;
     assert_eq!(client.delete(&format!("/v1/jobs/{job}")).await.ok()["state"], "cancelled");
-    wait::until("its samples to be gone", SOON, async || {
-        let names = world.object_names().await;
-        names.iter().all(|name| name.starts_with("transcripts/")).then_some(())
-    })
-    .await;
+    world.results_alone().await;
     let store = world.store().await;
     wait::until("its slot to be free", SOON, async || {
         let workers = store.workers().await.unwrap();

@@ -258,7 +258,7 @@ fn channels_that_are_speakers_stay_as_they_are() {
 #[test]
 fn what_is_known_follows_from_what_was_asked_for() {
     let options = |diarize, speakers| JobOptions { diarize, speakers, ..JobOptions::default() };
-    let some = diarization(&[]);
+    let some = Diarization { embedding: ModelId::from("mini-embedding"), ..diarization(&[]) };
     let of = |options: &JobOptions, channels, found| match Heard::of(options, channels, found) {
         Heard::Turns(_) => "turns",
         Heard::One => "one",
@@ -266,6 +266,7 @@ fn what_is_known_follows_from_what_was_asked_for() {
     };
     assert_eq!(of(&options(true, 0), 1, Some(&some)), "turns");
     assert_eq!(of(&options(true, 1), 1, Some(&some)), "turns");
+    assert_eq!(of(&options(true, 0), 1, Some(&Diarization::default())), "labels");
     assert_eq!(of(&options(true, 0), 1, None), "labels");
     assert_eq!(of(&options(true, 1), 1, None), "one");
     assert_eq!(of(&options(true, 0), 2, None), "labels");

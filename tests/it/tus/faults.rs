@@ -21,10 +21,7 @@ async fn ends_well(world: &World, client: &Client, path: &str) {
     assert_eq!(rows::upload_sha256(world, &id).await, sha256(&media()));
     assert_eq!(rows::jobs(world).await, std::slice::from_ref(&id));
     world.queue_is_empty().await;
-    wait::until("nothing but the transcript to be left", SOON, async || {
-        (world.object_names().await == [format!("transcripts/{id}.1")]).then_some(())
-    })
-    .await;
+    assert_eq!(world.results_alone().await, [format!("transcripts/{id}.1")]);
 }
 
 #[tokio::test]

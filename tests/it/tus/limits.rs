@@ -89,10 +89,7 @@ async fn the_same_bytes_twice_are_one_job() {
     assert_eq!(jobs[0], jobs[1]);
     transcript(&client, &jobs[0], SOON).await;
     assert_eq!(rows::jobs(&world).await, [jobs[0].clone()]);
-    wait::until("nothing but the transcript to be left", SOON, async || {
-        (world.object_names().await == [format!("transcripts/{}.1", jobs[0])]).then_some(())
-    })
-    .await;
+    assert_eq!(world.results_alone().await, [format!("transcripts/{}.1", jobs[0])]);
 }
 
 /// The bytes are all there, but the account has as many jobs in the queue as it may.

@@ -57,7 +57,7 @@ async fn an_upload_in_pieces_becomes_a_job() {
     assert_eq!(offset(&client, &path).await, media.len());
     assert_eq!(append(&client, &path, media.len(), &[]).await.header("x-job-id"), id);
     assert_eq!(rows::jobs(&world).await, std::slice::from_ref(&id));
-    assert_eq!(world.object_names().await, [format!("transcripts/{id}.1")]);
+    assert_eq!(world.results_alone().await, [format!("transcripts/{id}.1")]);
     // Without the upload, the job stays.
     assert_eq!(answer(request(&client, Method::DELETE, &path)).await.status, 204);
     assert_eq!(head(&client, &path).await.status, 404);

@@ -266,7 +266,8 @@ fn what_is_known_follows_from_what_was_asked_for() {
     };
     assert_eq!(of(&options(true, 0), 1, Some(&some)), "turns");
     assert_eq!(of(&options(true, 1), 1, Some(&some)), "turns");
-    assert_eq!(of(&options(true, 0), 1, Some(&Diarization::default())), "labels");
+    let untold = Diarization::default();
+    assert_eq!(of(&options(true, 0), 1, Some(&untold)), "labels");
     assert_eq!(of(&options(true, 0), 1, None), "labels");
     assert_eq!(of(&options(true, 1), 1, None), "one");
     assert_eq!(of(&options(true, 0), 2, None), "labels");

@@ -1,4 +1,4 @@
-//! What a short clip waits for, and what a long one costs. Run it on a quiet machine:
+//! What a short clip waits for, what a long one costs, and what it costs to know who speaks. Run it on a quiet machine:
 //! `cargo build --release --workspace && target/release/steno-bench`. With `beside` it compares Steno with
 //! whisper.cpp's own server.
 
@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
 mod beside;
+mod speakers;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,7 @@ use clap::Parser;
 use steno_shared::job::{Lane, StageKind};
 use steno_shared::store::Store;
 use steno_tests::clips::{self, Clip};
+use steno_tests::process::cpu_of;
 use steno_tests::wait;
 use steno_tests::world::World;
 
@@ -44,6 +46,7 @@ async fn main() {
     let clip = five_seconds();
     latency(&clip).await;
     cost().await;
+    speakers::cost().await;
     beside_long_files(&clip).await;
     println!("load average after: {}", load());
 }
@@ -132,10 +135,7 @@ async fn latency(clip: &Clip) {
 
 /// CPU time of a process and of its ended children, in seconds.
 fn cpu(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // proc(5): utime, stime, cutime, cstime are fields 14 to 17; field 2 may hold spaces.
-    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    fields[11..15].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+    cpu_of(process).unwrap().iter().sum()
 }
 
 /// What a stage costs per second of audio.

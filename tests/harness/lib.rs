@@ -5,6 +5,8 @@
 
 pub mod client;
 pub mod clips;
+pub mod conversations;
+pub mod diarization;
 pub mod process;
 pub mod race;
 pub mod score;

@@ -112,14 +112,49 @@ impl Process {
     /// The same of all its children together. Those that end meanwhile count for nothing.
     #[must_use]
     pub fn anonymous_memory_of_children(&self) -> u64 {
-        let (id, mut sum) = (self.id(), 0);
-        for thread in std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
-            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            let ids = children.split_whitespace().filter_map(|id| id.parse().ok());
-            sum += ids.filter_map(anonymous_memory_of).sum::<u64>();
-        }
-        sum
+        self.children().into_iter().filter_map(anonymous_memory_of).sum()
     }
+
+    /// What it has taken of processors' time so far, in seconds, without its children.
+    ///
+    /// # Panics
+    /// If the process has ended.
+    #[must_use]
+    pub fn cpu(&self) -> f64 {
+        cpu_of(self.id()).unwrap()[0]
+    }
+
+    /// What its children have taken of processors' time so far, in seconds, with those that have ended.
+    ///
+    /// # Panics
+    /// If the process has ended.
+    #[must_use]
+    pub fn cpu_of_children(&self) -> f64 {
+        let living = self.children().into_iter().filter_map(cpu_of).map(|[own, ended]| own + ended);
+        living.sum::<f64>() + cpu_of(self.id()).unwrap()[1]
+    }
+
+    fn children(&self) -> Vec<u32> {
+        let id = self.id();
+        let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+        let lists =
+            threads.map(|thread| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+        lists
+            .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+            .collect()
+    }
+}
+
+/// What a process has taken of processors' time so far, in seconds: itself, and its children that have ended. None if
+/// there is no such process.
+#[must_use]
+pub fn cpu_of(id: u32) -> Option<[f64; 2]> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // proc(5): utime, stime, cutime, cstime are fields 14 to 17, in hundredths; field 2 may hold spaces.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(4);
+    let ticks: Vec<f64> = fields.filter_map(|ticks| ticks.parse().ok()).collect();
+    let [user, system, of_children, system_of_children] = ticks[..] else { return None };
+    Some([(user + system) / 100.0, (of_children + system_of_children) / 100.0])
 }
 
 fn anonymous_memory_of(id: u32) -> Option<u64> {

@@ -11,6 +11,7 @@ mod audit;
 mod bounds;
 mod catalogue;
 mod commands;
+mod diarization;
 mod door;
 mod edge;
 mod faults;

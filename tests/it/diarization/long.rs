@@ -49,11 +49,11 @@ async fn completed(client: &Client, file: &Path) -> String {
 
 /// Diarizes a job again, and looks at it until `is_reached` says so.
 async fn again(
-    world: &mut World,
+    (world, client): (&mut World, &Client),
     job: &str,
     mut is_reached: impl FnMut(&mut World, f64, StageState) -> bool,
 ) {
-    let retry = world.client().request(Method::POST, &format!("/v1/jobs/{job}/retry?stage=diarize"));
+    let retry = client.request(Method::POST, &format!("/v1/jobs/{job}/retry?stage=diarize"));
     assert_eq!(answer(retry).await.status, 202);
     let store = world.store().await;
     wait::until("the diarization to go on", LONG, async || {

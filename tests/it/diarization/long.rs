@@ -59,7 +59,8 @@ async fn again(
     wait::until("the diarization to go on", LONG, async || {
         let stages = store.stages(job.parse().unwrap()).await.unwrap();
         let stage = stages.iter().find(|stage| stage.kind == StageKind::Diarize).unwrap();
-        let (done, total) = (stage.progress.done.as_seconds(), stage.progress.total.as_seconds());
+        let (done, total) =
+            (stage.progress.done.as_seconds(), stage.progress.total.unwrap_or_default().as_seconds());
         is_reached(world, done / total.max(1.0), stage.state).then_some(())
     })
     .await;

@@ -42,7 +42,7 @@ impl Lab {
         let models = Pair {
             segmentation: file(bundled::SEGMENTATION),
             embedding: file(bundled::EMBEDDING),
-            threshold: 0.35,
+            threshold: 0.25,
         };
         Self { pool: Pool::start(program, children, limit), models, folder }
     }

@@ -127,12 +127,15 @@ fn pieces(truth: &[Turn], found: &[Turn], collar: f64) -> Vec<(f64, f64)> {
     between.filter(|(middle, length)| *length > 0.0 && is_scored(*middle)).collect()
 }
 
+/// Rows, each with its column.
+type Matching = Vec<(usize, usize)>;
+
 /// Which row goes with which column, so that the sum is greatest. Tries all ways, so rows should be few.
-fn best(values: &[Vec<f64>]) -> Vec<(usize, usize)> {
+fn best(values: &[Vec<f64>]) -> Matching {
     let rows = values.len();
     let columns = values.first().map_or(0, Vec::len);
     // For each set of rows that are taken: the best sum that the columns so far give, and the pairs.
-    let mut sums: Vec<Option<(f64, Vec<(usize, usize)>)>> = vec![None; 1 << rows];
+    let mut sums: Vec<Option<(f64, Matching)>> = vec![None; 1 << rows];
     sums[0] = Some((0.0, Vec::new()));
     for column in 0..columns {
         for taken in (0..1usize << rows).rev() {

@@ -1,6 +1,8 @@
 //! Conversations of an hour, and of three under `./test --long`: the number of speakers, what it costs, and how soon
 //! it stops.
 
+#![expect(clippy::print_stdout, reason = "its figures are wanted, with or without a failure")]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

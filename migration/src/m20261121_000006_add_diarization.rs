@@ -1,4 +1,5 @@
-//! What a diarization found out about a job, the transcript that waits for it, and what callers made of its speakers.
+//! What a diarization found out about a job, what one of two stages has found out before the other has ended, and
+//! what callers made of the speakers.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{string_null, text_null};
@@ -11,6 +12,7 @@ enum Job {
     Table,
     DiarizationKey,
     PendingTranscriptKey,
+    PendingDiarizationKey,
     SpeakerEdits,
 }
 
@@ -25,6 +27,7 @@ impl MigrationTrait for Migration {
         for column in [
             string_null(Job::DiarizationKey),
             string_null(Job::PendingTranscriptKey),
+            string_null(Job::PendingDiarizationKey),
             text_null(Job::SpeakerEdits),
         ] {
             manager.alter_table(Table::alter().table(Job::Table).add_column(column).to_owned()).await?;
@@ -36,6 +39,7 @@ impl MigrationTrait for Migration {
         for column in [
             Job::DiarizationKey.into_iden(),
             Job::PendingTranscriptKey.into_iden(),
+            Job::PendingDiarizationKey.into_iden(),
             Job::SpeakerEdits.into_iden(),
         ] {
             manager.alter_table(Table::alter().table(Job::Table).drop_column(column).to_owned()).await?;

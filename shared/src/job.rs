@@ -281,8 +281,10 @@ pub struct Job {
     pub transcript: Option<ObjectKey>,
     /// The result of a transcription whose diarization has not ended yet.
     pub pending_transcript: Option<ObjectKey>,
-    /// Who spoke when, once that is found out.
+    /// Who spoke when, once completed, if that was found out.
     pub diarization: Option<ObjectKey>,
+    /// The same, while the transcription has not ended yet.
+    pub pending_diarization: Option<ObjectKey>,
     /// What callers made of the speakers.
     pub speaker_edits: SpeakerEdits,
     /// The exact length of the media, known after intake.
@@ -311,8 +313,9 @@ impl Job {
     /// Every object that its row names.
     #[must_use]
     pub fn objects(&self) -> Vec<ObjectKey> {
-        let keys = [self.upload, self.samples, self.transcript, self.pending_transcript, self.diarization];
-        keys.into_iter().flatten().collect()
+        let Self { upload, samples, transcript, diarization, .. } = *self;
+        let pending = [self.pending_transcript, self.pending_diarization];
+        [upload, samples, transcript, diarization].into_iter().chain(pending).flatten().collect()
     }
 }
 

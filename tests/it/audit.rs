@@ -85,7 +85,7 @@ const RULES: &[(&str, &str)] = &[
     (
         "a completed job waits for nothing, and has a transcript unless it was a dry run",
         "SELECT id AS wrong FROM job WHERE state = 'completed' AND (pending_transcript_key IS NOT NULL \
-         OR (transcript_key IS NULL) <> (options LIKE '%\"dry_run\":true%'))",
+         OR pending_diarization_key IS NOT NULL OR (transcript_key IS NULL) <> (options LIKE '%\"dry_run\":true%'))",
     ),
 ];
 

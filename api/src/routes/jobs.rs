@@ -173,7 +173,8 @@ impl Routes {
     /// Run a job again.
     ///
     /// One that failed or was cancelled goes on from the stage whose input is still there. With `stage`, that stage
-    /// of a completed job is run again; what was charged is not charged again.
+    /// of a completed job is run again; what was charged is not charged again. Names and merges of its speakers are
+    /// forgotten with the result that they were given to.
     #[oai(path = "/v1/jobs/:id/retry", method = "post", operation_id = "retry_job", tag = "Tag::Jobs")]
     async fn retry(
         &self,

@@ -169,7 +169,7 @@ impl Stored {
         edits: &SpeakerEdits,
         before: &Labelled,
     ) -> Result<SpeakerEdits, ApiError> {
-        let Some(found) = &self.diarization else {
+        let Some(found) = self.diarization.as_ref().filter(|found| !found.is_untold()) else {
             let message = format!("there is nothing to count the speakers by: {}", self.way_to_voices());
             return Err(ApiError::new(Cause::NotReady, message));
         };

@@ -62,6 +62,8 @@ pub struct SetBack {
     /// Whether the job is completed all the same: what the stage is for can be done without. Its media and its
     /// samples are the worker's to remove, unless its options keep them.
     pub completed: bool,
+    /// Whether the job was cancelled, not only this stage of it. Its objects are the worker's to remove.
+    pub cancelled: bool,
 }
 
 /// A file that was fetched from a URL.
@@ -186,8 +188,7 @@ impl Store {
         self.finish_branch(claim, "pending_transcript_key = $2", transcript).await
     }
 
-    /// Ends a diarization, and the job with it unless its transcription has not ended yet. What callers made of the
-    /// speakers that were found before is forgotten.
+    /// Ends a diarization, and the job with it unless its transcription has not ended yet.
     ///
     /// # Errors
     /// If the rows cannot be written; then none was.
@@ -196,7 +197,7 @@ impl Store {
         claim: &Claim,
         diarization: &ObjectKey,
     ) -> Result<BranchEnd, StoreError> {
-        self.finish_branch(claim, "diarization_key = $2, speaker_edits = NULL", diarization).await
+        self.finish_branch(claim, "pending_diarization_key = $2", diarization).await
     }
 
     async fn finish_branch(
@@ -226,6 +227,12 @@ impl Store {
         writing: &Writing<'_>,
         job: JobId,
     ) -> Result<BranchEnd, StoreError> {
+        // Held until the end of the transaction: of two stages that end at once, one sees the other.
+        let hold = "UPDATE job SET state = state WHERE id = $1 AND state = 'processing'";
+        let held = writing.transaction.execute_raw(self.statement(hold, [job.to_string().into()])).await;
+        if held.map_err(during("hold a job"))?.rows_affected() == 0 {
+            return Ok(BranchEnd::Lost);
+        }
         let sql = "SELECT 1 FROM job j WHERE j.id = $1 \
                    AND COALESCE(j.pending_transcript_key, j.transcript_key) IS NOT NULL \
                    AND NOT EXISTS (SELECT 1 FROM stage s WHERE s.job_id = j.id AND s.state IN ('queued', 'running'))";
@@ -237,7 +244,8 @@ impl Store {
         Ok(if completed { BranchEnd::Completed } else { BranchEnd::Lost })
     }
 
-    /// Completes a job: unless it was a dry run, it is charged. False if it had ended.
+    /// Completes a job: unless it was a dry run, it is charged. What callers made of the speakers of an earlier run is
+    /// forgotten: they may be others now. False if it had ended.
     async fn complete_job(&self, writing: &Writing<'_>, job: JobId) -> Result<bool, StoreError> {
         let id = job.to_string();
         let options = self.options_of(writing, job).await?;
@@ -249,6 +257,8 @@ impl Store {
         let sql = format!(
             "UPDATE job SET state = 'completed', finished_at = {}, \
              transcript_key = COALESCE(pending_transcript_key, transcript_key), pending_transcript_key = NULL, \
+             diarization_key = COALESCE(pending_diarization_key, diarization_key), \
+             pending_diarization_key = NULL, speaker_edits = NULL, \
              error_code = NULL, error = NULL{forget} WHERE id = $1 AND state = 'processing'",
             self.now()
         );
@@ -303,8 +313,9 @@ impl Store {
             }
             _ => {}
         }
+        let cancelled = cancelled && self.was_cancelled(&writing, claim.job).await?;
         writing.commit("end an attempt").await?;
-        Ok(Some(SetBack { state, completed }))
+        Ok(Some(SetBack { state, completed, cancelled }))
     }
 
     /// What the failure of a stage means for its job: that it fails, or, where a transcript without speakers will
@@ -325,7 +336,26 @@ impl Store {
             self.fail_job(writing, job, &Failure::new(FailureCode::Incomplete, message)).await?;
             return Ok(false);
         }
+        if self.has_nothing_new(writing, job).await? {
+            self.fail_job(writing, job, failure).await?;
+            return Ok(false);
+        }
         Ok(self.join_branches(writing, job).await? == BranchEnd::Completed)
+    }
+
+    /// Whether a job that was completed before has run again for nothing.
+    async fn has_nothing_new(&self, writing: &Writing<'_>, job: JobId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM job j WHERE j.id = $1 AND j.transcript_key IS NOT NULL \
+                   AND j.pending_transcript_key IS NULL \
+                   AND NOT EXISTS (SELECT 1 FROM stage s WHERE s.job_id = j.id AND s.state IN ('queued', 'running'))";
+        let row = writing.transaction.query_one_raw(self.statement(sql, [job.to_string().into()])).await;
+        row.map(|row| row.is_some()).map_err(during("read a job"))
+    }
+
+    async fn was_cancelled(&self, writing: &Writing<'_>, job: JobId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM job WHERE id = $1 AND state = 'cancelled'";
+        let row = writing.transaction.query_one_raw(self.statement(sql, [job.to_string().into()])).await;
+        row.map(|row| row.is_some()).map_err(during("read a job"))
     }
 
     async fn is_cancelled(&self, writing: &Writing<'_>, claim: &Claim) -> Result<bool, StoreError> {
@@ -370,7 +400,8 @@ impl Store {
         let sql = format!(
             "UPDATE job SET state = CASE WHEN transcript_key IS NULL THEN 'failed' ELSE 'completed' END, \
              finished_at = {}, error_code = $2, error = $3, \
-             pending_transcript_key = CASE WHEN transcript_key IS NULL THEN pending_transcript_key END{forget} \
+             pending_transcript_key = CASE WHEN transcript_key IS NULL THEN pending_transcript_key END, \
+             pending_diarization_key = CASE WHEN transcript_key IS NULL THEN pending_diarization_key END{forget} \
              WHERE id = $1 AND state = 'processing' RETURNING state, options",
             self.now()
         );

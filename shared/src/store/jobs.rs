@@ -113,8 +113,7 @@ impl Store {
                  finished_at = {now}, \
                  upload_key = CASE WHEN transcript_key IS NULL THEN NULL ELSE upload_key END, \
                  samples_key = CASE WHEN transcript_key IS NULL THEN NULL ELSE samples_key END, \
-                 diarization_key = CASE WHEN transcript_key IS NULL THEN NULL ELSE diarization_key END, \
-                 pending_transcript_key = NULL \
+                 pending_transcript_key = NULL, pending_diarization_key = NULL \
                  WHERE id = $1 AND state IN ('queued', 'processing') RETURNING state, options"
             ),
             [id.to_string().into()],
@@ -131,7 +130,9 @@ impl Store {
         writing.commit("cancel a job").await?;
         let objects = match before.transcript {
             None => before.objects(),
-            Some(_) => before.pending_transcript.into_iter().collect(),
+            Some(_) => {
+                [before.pending_transcript, before.pending_diarization].into_iter().flatten().collect()
+            }
         };
         Ok(Some(objects))
     }
@@ -164,12 +165,14 @@ impl Store {
         };
         let sql = "UPDATE job SET speaker_edits = $2 WHERE id = $1 AND state = 'completed' \
                    AND COALESCE(speaker_edits, '') = COALESCE($3, '') \
-                   AND COALESCE(diarization_key, '') = COALESCE($4, '')";
+                   AND COALESCE(diarization_key, '') = COALESCE($4, '') \
+                   AND COALESCE(transcript_key, '') = COALESCE($5, '')";
         let values = [
             job.id.to_string().into(),
             text(after)?.into(),
             text(&job.speaker_edits)?.into(),
             job.diarization.map(|key| key.to_string()).into(),
+            job.transcript.map(|key| key.to_string()).into(),
         ];
         let _turn = self.writer.acquire().await.map_err(unreadable)?;
         let edited = self.db.execute_raw(self.statement(sql, values)).await;

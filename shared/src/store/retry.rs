@@ -109,7 +109,7 @@ impl Store {
         let shortage = self.reserve_transcription(writing, job.id, &job.account, &job.limits).await?;
         match (shortage, kind, job.duration) {
             // The end of intake reserves the rest.
-            (None, StageKind::Transcribe, Some(duration)) => {
+            (None, StageKind::Transcribe | StageKind::Diarize, Some(duration)) => {
                 self.reserve_minutes(writing, job.id, account::credits(job.options.heard_of(duration))).await
             }
             (shortage, ..) => Ok(shortage),
@@ -134,7 +134,8 @@ impl Store {
         let model = (kind == StageKind::Transcribe).then(|| job.options.model.clone());
         let turn = Turn { account: job.account.to_string(), priority: Priority::Batch.rank(), model };
         let mut stages = vec![kind];
-        let untold = job.diarization.is_none() && job.options.wants_diarization(job.channels);
+        let told = job.pending_diarization.or(job.diarization);
+        let untold = told.is_none() && job.options.wants_diarization(job.channels);
         if kind == StageKind::Transcribe && untold {
             stages.push(StageKind::Diarize);
         }
@@ -162,13 +163,16 @@ impl Store {
 
 /// The stage to begin with: the one asked for, or the latest, whose input is still there.
 fn first_stage(job: &Job, asked: Option<StageKind>) -> Option<StageKind> {
-    let samples = job.samples.map(|_| StageKind::Transcribe);
+    // One that was transcribed lacks no more than its speakers.
+    let is_transcribed = job.pending_transcript.is_some();
+    let next = if is_transcribed { StageKind::Diarize } else { StageKind::Transcribe };
+    let samples = job.samples.map(|_| next);
     let upload = job.upload.map(|_| StageKind::Intake);
     let url = job.source_url.as_ref().map(|_| StageKind::Fetch);
     match asked {
         None => samples.or(upload).or(url),
         // Without samples, those of another intake do.
-        Some(StageKind::Transcribe) => samples.or(upload).or(url),
+        Some(StageKind::Transcribe) => job.samples.map(|_| StageKind::Transcribe).or(upload).or(url),
         // Another transcript is not what was asked for.
         Some(StageKind::Diarize) => samples.map(|from| job.transcript.map_or(from, |_| StageKind::Diarize)),
         Some(StageKind::Intake) => upload.or(url),

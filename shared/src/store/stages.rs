@@ -8,11 +8,12 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, EntityTrait, Statement, Value};
 
 use super::entity::job;
-use super::{Store, StoreError, column, during, unreadable};
+use super::{Store, StoreError, Writing, column, during, unreadable};
 use crate::catalog::ModelId;
 use crate::error::{Failure, FailureCode};
 use crate::id::{JobId, WorkerId};
 use crate::job::{Claim, Job, Lane, MAX_ATTEMPTS, Progress, StageKind, StageState};
+use crate::object::ObjectKey;
 
 /// What the database says to a worker's beat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Reaped {
     pub job: JobId,
     /// Where it stands now: queued again, failed or cancelled.
     pub state: StageState,
+    /// Media and samples of a job that is completed without this stage: the worker's to remove.
+    pub left: Vec<ObjectKey>,
 }
 
 /// The condition that a claim is still the current one, for parameters $1 to $4.
@@ -187,17 +190,30 @@ impl Store {
         for row in rows {
             let job: JobId = column::<String>(&row, "job_id")?.parse().map_err(unreadable)?;
             let state: StageState = column::<String>(&row, "state")?.parse().map_err(unreadable)?;
+            let mut left = Vec::new();
             if state == StageState::Failed {
                 let attempts: i32 = column(&row, "attempts")?;
                 let message = format!("the worker stopped {attempts} times while working on this file");
                 let kind: StageKind = column::<String>(&row, "kind")?.parse().map_err(unreadable)?;
                 let failure = Failure::new(FailureCode::WorkerLost, message);
-                self.fail_stage(&writing, (job, kind), &failure).await?;
+                let audio = self.audio_of(&writing, job).await?;
+                if self.fail_stage(&writing, (job, kind), &failure).await? {
+                    left = audio;
+                }
             }
-            reaped.push(Reaped { job, state });
+            reaped.push(Reaped { job, state, left });
         }
         writing.commit("reap").await?;
         Ok(reaped)
+    }
+
+    /// The media and the samples of a job, unless its options keep them.
+    async fn audio_of(&self, writing: &Writing<'_>, job: JobId) -> Result<Vec<ObjectKey>, StoreError> {
+        let row = job::Entity::find_by_id(job.to_string()).one(&writing.transaction).await;
+        let row = row.map_err(during("read a job"))?.ok_or_else(|| unreadable("a stage without a job"))?;
+        let job = Job::try_from(row)?;
+        let audio = [job.upload, job.samples].into_iter().flatten();
+        Ok(audio.filter(|_| !job.options.keep_audio).collect())
     }
 
     /// The statement that queues a stage of a job, for the first time or again.

@@ -8,7 +8,6 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use super::entity::job;
 use super::{Store, StoreError, column, during, unreadable};
 use crate::id::JobId;
-use crate::job::Job;
 use crate::object::ObjectKey;
 
 /// How long the audio of jobs is kept after their end.
@@ -31,7 +30,9 @@ impl Store {
         let rows = job::Entity::find().filter(job::Column::Id.is_in(jobs)).all(&self.db).await;
         let mut named = HashSet::new();
         for row in rows.map_err(during("read jobs"))? {
-            named.extend(Job::try_from(row)?.objects().iter().map(ToString::to_string));
+            let pending = [row.pending_transcript_key, row.pending_diarization_key];
+            let keys = [row.upload_key, row.samples_key, row.transcript_key, row.diarization_key];
+            named.extend(keys.into_iter().chain(pending).flatten());
         }
         named.extend(uploading);
         Ok(keys.iter().filter(|key| !named.contains(&key.to_string())).copied().collect())

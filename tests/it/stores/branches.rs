@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use steno_shared::account::Tier;
+use steno_shared::diarization::SpeakerEdits;
 use steno_shared::error::FailureCode;
 use steno_shared::id::{JobId, WorkerId};
 use steno_shared::job::{
@@ -100,13 +101,20 @@ async fn a_transcript_without_speakers_will_do_unless_the_caller_is_strict() {
                 assert_eq!(finish(store, &transcribe).await, BranchEnd::Waiting);
             }
             let end = store.set_back(&diarize, &fault()).await.unwrap().unwrap();
-            assert_eq!(end, SetBack { state: StageState::Failed, completed: transcribed_first && !strict });
+            assert_eq!(
+                end,
+                SetBack {
+                    state: StageState::Failed,
+                    completed: transcribed_first && !strict,
+                    cancelled: false
+                }
+            );
             if !transcribed_first {
                 let end = finish(store, &transcribe).await;
                 assert_eq!(end, if strict { BranchEnd::Lost } else { BranchEnd::Completed });
             }
             let job = read(store, id).await;
-            assert_eq!(job.diarization, None);
+            assert_eq!((job.diarization, job.pending_diarization), (None, None));
             if strict {
                 assert_eq!(job.state, JobState::Failed);
                 assert_eq!(job.failure.unwrap().code, FailureCode::Incomplete);
@@ -198,4 +206,88 @@ async fn speakers_are_found_anew_without_another_transcription() {
         assert_eq!((job.state, job.transcript), (JobState::Completed, transcript));
         assert_eq!(job.diarization.is_some(), ended);
     }
+}
+
+#[tokio::test]
+async fn a_failed_branch_does_not_make_its_job_a_cancelled_one() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let id = heard(store, options()).await;
+    let diarize = claim(store, Lane::Diarize).await.unwrap();
+    let transcribe = claim(store, Lane::Transcribe).await.unwrap();
+    store.set_back(&transcribe, &fault()).await.unwrap();
+    let end = store.set_back(&diarize, &Setback::HandBack).await.unwrap().unwrap();
+    assert_eq!(end, SetBack { state: StageState::Cancelled, completed: false, cancelled: false });
+    assert!(read(store, id).await.samples.is_some(), "for another try");
+
+    let other = heard(store, options()).await;
+    let diarize = claim(store, Lane::Diarize).await.unwrap();
+    store.cancel_job(other).await.unwrap().unwrap();
+    let end = store.set_back(&diarize, &Setback::HandBack).await.unwrap().unwrap();
+    assert_eq!(end, SetBack { state: StageState::Cancelled, completed: false, cancelled: true });
+}
+
+#[tokio::test]
+async fn another_run_replaces_nothing_until_it_is_completed() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let id = heard(store, JobOptions { keep_audio: true, ..options() }).await;
+    for lane in BRANCHES {
+        let claim = claim(store, lane).await.unwrap();
+        finish(store, &claim).await;
+    }
+    let job = read(store, id).await;
+    let edits = SpeakerEdits { names: [(1, "Anna".to_owned())].into(), ..SpeakerEdits::default() };
+    assert!(store.edit_speakers(&job, &edits).await.unwrap());
+    let before = read(store, id).await;
+    let queued = Retried::Queued(StageKind::Intake);
+    assert_eq!(store.retry_job(id, Some(StageKind::Intake), &Tier::default()).await.unwrap(), queued);
+    let intake = claim(store, Lane::Intake).await.unwrap();
+    assert!(race::finish(store, &intake).await.unwrap());
+    let diarize = claim(store, Lane::Diarize).await.unwrap();
+    assert_eq!(finish(store, &diarize).await, BranchEnd::Waiting);
+    let transcribe = claim(store, Lane::Transcribe).await.unwrap();
+    store.set_back(&transcribe, &fault()).await.unwrap();
+    let after = read(store, id).await;
+    assert_eq!((after.state, after.pending_diarization), (JobState::Completed, None));
+    assert_eq!((after.diarization, &after.speaker_edits), (before.diarization, &edits));
+    assert!(after.failure.is_some(), "it says why the other run failed");
+}
+
+#[tokio::test]
+async fn a_diarization_that_fails_again_says_so_and_changes_nothing() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let id = heard(store, JobOptions { keep_audio: true, ..options() }).await;
+    for lane in BRANCHES {
+        let claim = claim(store, lane).await.unwrap();
+        finish(store, &claim).await;
+    }
+    let before = read(store, id).await;
+    let queued = Retried::Queued(StageKind::Diarize);
+    assert_eq!(store.retry_job(id, Some(StageKind::Diarize), &Tier::default()).await.unwrap(), queued);
+    let diarize = claim(store, Lane::Diarize).await.unwrap();
+    store.set_back(&diarize, &fault()).await.unwrap();
+    let after = read(store, id).await;
+    assert_eq!((after.state, after.diarization), (JobState::Completed, before.diarization));
+    assert_eq!(after.failure.unwrap().message, "a fault");
+}
+
+#[tokio::test]
+async fn what_was_transcribed_is_not_transcribed_again_for_its_speakers() {
+    let world = Fixture::new().await;
+    let store = &world.store;
+    let text = TextOptions { strict: true, ..TextOptions::default() };
+    let id = heard(store, JobOptions { text, ..options() }).await;
+    let transcribe = claim(store, Lane::Transcribe).await.unwrap();
+    finish(store, &transcribe).await;
+    let diarize = claim(store, Lane::Diarize).await.unwrap();
+    store.set_back(&diarize, &fault()).await.unwrap();
+    assert_eq!(read(store, id).await.state, JobState::Failed);
+    let queued = Retried::Queued(StageKind::Diarize);
+    assert_eq!(store.retry_job(id, None, &Tier::default()).await.unwrap(), queued);
+    let diarize = claim(store, Lane::Diarize).await.unwrap();
+    assert_eq!(finish(store, &diarize).await, BranchEnd::Completed);
+    let job = read(store, id).await;
+    assert_eq!((job.state, job.transcript.is_some()), (JobState::Completed, true));
 }

@@ -159,13 +159,12 @@ async fn try_end(
                 return Ok(());
             }
             let of_no_use = matches!(setback, Setback::Final(Failure { code, .. }) if code.is_the_callers());
-            let ended =
-                state == Some(StageState::Cancelled) || (state == Some(StageState::Failed) && of_no_use);
             // A job that was completed before keeps what it has.
-            if ended && job.transcript.is_none() {
-                remove(lane, &[job.upload, job.samples]).await;
-                if state == Some(StageState::Cancelled) {
-                    remove(lane, &[job.pending_transcript, job.diarization]).await;
+            if job.transcript.is_none() {
+                if end.is_some_and(|end| end.cancelled) {
+                    remove(lane, &job.objects()).await;
+                } else if state == Some(StageState::Failed) && of_no_use {
+                    remove(lane, &audio(job)).await;
                 }
             }
             match state {
@@ -186,7 +185,7 @@ async fn take_in(lane: &Lane, claim: &Claim, job: &Job, outcome: &Outcome) -> Re
             if store.finish_fetch(claim, output).await? {
                 lane.wake(StageKind::Intake, claim.job).await;
             } else {
-                remove(lane, &[Some(output.upload.key)]).await;
+                remove(lane, &[output.upload.key]).await;
             }
         }
         Outcome::Intake(output) => match store.finish_intake(claim, output).await? {
@@ -197,37 +196,50 @@ async fn take_in(lane: &Lane, claim: &Claim, job: &Job, outcome: &Outcome) -> Re
                 }
             }
             IntakeEnd::Completed => {
-                remove(lane, &[job.upload, Some(output.samples)]).await;
+                remove(lane, &[&audio(job)[..], &[output.samples]].concat()).await;
                 make_room(lane, job).await;
             }
             IntakeEnd::Refused(failure) => {
                 tracing::info!(code = %failure.code, "the account cannot pay for the transcription");
-                remove(lane, &[Some(output.samples)]).await;
+                remove(lane, &[output.samples]).await;
                 make_room(lane, job).await;
             }
-            IntakeEnd::Lost => remove(lane, &[Some(output.samples)]).await,
+            IntakeEnd::Lost => remove(lane, &[output.samples]).await,
         },
         Outcome::Transcribe(key) => {
-            branched(lane, job, key, store.finish_transcribe(claim, key).await?).await;
+            branched(lane, (claim, job), key, store.finish_transcribe(claim, key).await?).await;
         }
-        Outcome::Diarize(key) => branched(lane, job, key, store.finish_diarize(claim, key).await?).await,
+        Outcome::Diarize(key) => {
+            branched(lane, (claim, job), key, store.finish_diarize(claim, key).await?).await;
+        }
     }
     Ok(())
 }
 
 /// What follows the end of one of the two stages that the samples go to.
-async fn branched(lane: &Lane, job: &Job, output: &ObjectKey, end: BranchEnd) {
+async fn branched(lane: &Lane, (claim, job): (&Claim, &Job), output: &ObjectKey, end: BranchEnd) {
     match end {
         BranchEnd::Completed => completed(lane, job).await,
         BranchEnd::Waiting => tracing::info!("the job's other stage has not ended yet"),
-        BranchEnd::Lost => remove(lane, &[Some(*output)]).await,
+        BranchEnd::Lost => {
+            remove(lane, &[*output]).await;
+            // The job may have ended without this stage, which is still ours then.
+            if let Err(error) = lane.resources.store.set_back(claim, &Setback::HandBack).await {
+                tracing::warn!(error = %error, "cannot let go of a stage whose job has ended");
+            }
+        }
     }
+}
+
+/// The media and the samples of a job.
+fn audio(job: &Job) -> Vec<ObjectKey> {
+    [job.upload, job.samples].into_iter().flatten().collect()
 }
 
 /// Removes what a completed job needs no more.
 async fn completed(lane: &Lane, job: &Job) {
     if !job.options.keep_audio {
-        remove(lane, &[job.upload, job.samples]).await;
+        remove(lane, &audio(job)).await;
     }
     make_room(lane, job).await;
 }
@@ -252,8 +264,8 @@ fn report(claim: &Claim, setback: &Setback, state: Option<StageState>) {
 }
 
 /// Removes objects. What cannot be removed now the sweeper removes later.
-async fn remove(lane: &Lane, keys: &[Option<ObjectKey>]) {
-    for key in keys.iter().flatten() {
+pub(crate) async fn remove(lane: &Lane, keys: &[ObjectKey]) {
+    for key in keys {
         if let Err(error) = lane.resources.objects.remove(key).await {
             tracing::warn!(object = %key, error = %error, "cannot remove an object");
         }

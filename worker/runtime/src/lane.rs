@@ -222,6 +222,7 @@ impl Lane {
                     Ok(reaped) => {
                         for stage in &reaped {
                             tracing::warn!(job.id = %stage.job, state = %stage.state, "a worker was lost");
+                            attempt::remove(&self, &stage.left).await;
                         }
                         if !reaped.is_empty() {
                             self.look_again.notify_one();

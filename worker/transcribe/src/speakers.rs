@@ -111,7 +111,8 @@ fn in_the_file(found: &mut Diarization, from: Millis) {
 fn without_speakers(job: &Job, unavailable: &Unavailable) -> Result<Diarization, Setback> {
     let sentence = unavailable.to_string();
     tracing::warn!("{sentence}");
-    if job.options.text.strict {
+    // Speakers that were told apart before are better than none.
+    if job.options.text.strict || job.diarization.is_some() {
         return Err(Setback::give_up(FailureCode::ModelNotInstalled, sentence));
     }
     let warnings = vec![Warning::new(WarningCode::DiarizationUnavailable, sentence)];

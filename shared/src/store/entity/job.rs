@@ -26,6 +26,7 @@ pub(in crate::store) struct Model {
     pub(in crate::store) transcript_key: Option<String>,
     pub(in crate::store) pending_transcript_key: Option<String>,
     pub(in crate::store) diarization_key: Option<String>,
+    pub(in crate::store) pending_diarization_key: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]
     pub(in crate::store) speaker_edits: Option<String>,
     pub(in crate::store) duration_ms: Option<i64>,
@@ -79,6 +80,7 @@ impl TryFrom<Model> for Job {
             transcript: key(row.transcript_key)?,
             pending_transcript: key(row.pending_transcript_key)?,
             diarization: key(row.diarization_key)?,
+            pending_diarization: key(row.pending_diarization_key)?,
             speaker_edits: row
                 .speaker_edits
                 .map_or(Ok(SpeakerEdits::default()), |edits| serde_json::from_str(&edits))

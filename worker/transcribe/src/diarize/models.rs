@@ -24,19 +24,21 @@ pub fn choose(folder: &Path, transcription: &ModelId, wanted: Option<&ModelId>) 
         Some(id) => named(folder, id)?,
         None => {
             let is_miniature = catalog::entry(transcription.as_str()).is_some_and(|model| model.bundled);
-            let full_sized = installed(folder, Kind::SpeakerEmbedding, false)
-                .filter(|_| installed(folder, Kind::SpeakerSegmentation, false).is_some());
-            let miniature = || installed(folder, Kind::SpeakerEmbedding, true).filter(|_| is_miniature);
+            let full_sized = installed(folder, Kind::SpeakerEmbedding, Size::Full)
+                .filter(|_| installed(folder, Kind::SpeakerSegmentation, Size::Full).is_some());
+            let miniature =
+                || installed(folder, Kind::SpeakerEmbedding, Size::Miniature).filter(|_| is_miniature);
             full_sized.or_else(miniature).ok_or_else(|| {
                 let missing = [Kind::SpeakerSegmentation, Kind::SpeakerEmbedding].into_iter().zip(ADVISED);
-                let missing = missing.filter(|(kind, _)| installed(folder, *kind, false).is_none());
+                let missing = missing.filter(|(kind, _)| installed(folder, *kind, Size::Full).is_none());
                 nothing("no models that tell speakers apart are installed", missing.map(|(_, id)| id))
             })?
         }
     };
-    let segmentation = installed(folder, Kind::SpeakerSegmentation, embedding.bundled).ok_or_else(|| {
-        nothing("no model that finds turns of speakers is installed", ADVISED.into_iter().take(1))
-    })?;
+    let segmentation =
+        installed(folder, Kind::SpeakerSegmentation, Size::of(embedding)).ok_or_else(|| {
+            nothing("no model that finds turns of speakers is installed", ADVISED.into_iter().take(1))
+        })?;
     let file = |model: &Model| ModelFile { id: model.id.clone(), path: model.path(folder) };
     Ok(Pair {
         segmentation: file(segmentation),
@@ -45,9 +47,24 @@ pub fn choose(folder: &Path, transcription: &ModelId, wanted: Option<&ModelId>) 
     })
 }
 
-/// The first installed model of a kind that is bundled, or that is not.
-fn installed(folder: &Path, kind: Kind, bundled: bool) -> Option<&'static Model> {
-    let mut alike = catalog::entries().filter(|model| model.kind == kind && model.bundled == bundled);
+/// Whether a model is for real recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// It is.
+    Full,
+    /// It is one of those that come with Steno.
+    Miniature,
+}
+
+impl Size {
+    fn of(model: &Model) -> Self {
+        if model.bundled { Self::Miniature } else { Self::Full }
+    }
+}
+
+/// The first installed model of a kind and a size.
+fn installed(folder: &Path, kind: Kind, size: Size) -> Option<&'static Model> {
+    let mut alike = catalog::entries().filter(|model| model.kind == kind && Size::of(model) == size);
     alike.find(|model| model.is_installed(folder))
 }
 

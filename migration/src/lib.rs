@@ -10,6 +10,7 @@ mod m20261121_000003_create_webhooks;
 mod m20261121_000004_add_uploads;
 mod m20261121_000005_add_channels;
 mod m20261121_000006_add_diarization;
+mod m20261122_000007_add_live_sessions;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_add_uploads::Migration),
             Box::new(m20261121_000005_add_channels::Migration),
             Box::new(m20261121_000006_add_diarization::Migration),
+            Box::new(m20261122_000007_add_live_sessions::Migration),
         ]
     }
 }

@@ -120,12 +120,14 @@ spelled! {
         Transcribe = "transcribe",
         /// Who spoke when.
         Diarize = "diarize",
+        /// Live sessions. They have a worker, not a job: nothing is ever queued in it.
+        Stream = "stream",
     }
 }
 
 impl Lane {
     /// The lanes that have an executable of their own. Diarization is done by the one that transcribes.
-    pub const LED: &'static [Self] = &[Self::Fetch, Self::Intake, Self::Transcribe];
+    pub const LED: &'static [Self] = &[Self::Fetch, Self::Intake, Self::Transcribe, Self::Stream];
 
     /// The lanes without whose workers nothing is transcribed.
     pub const NEEDED: &'static [Self] = &[Self::Intake, Self::Transcribe];
@@ -137,6 +139,7 @@ impl Lane {
             Self::Fetch => "steno-courier",
             Self::Intake => "steno-intake",
             Self::Transcribe | Self::Diarize => "steno-transcribe",
+            Self::Stream => "steno-stream",
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod id;
 pub mod job;
 pub mod key;
 pub mod language;
+pub mod live;
 pub mod object;
 pub mod outside;
 pub mod queue;

@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("steno-sherpa", &["steno-shared", "steno-runtime"]),
     ("steno-courier", &["steno-shared", "steno-runtime"]),
     ("steno-intake", &["steno-shared", "steno-runtime"]),
+    ("steno-stream", &["steno-shared", "steno-runtime", "steno-whisper"]),
     ("steno-transcribe", &["steno-shared", "steno-runtime", "steno-sherpa", "steno-whisper"]),
     ("steno-tests", &["steno-shared"]),
 ];
@@ -114,6 +115,7 @@ fn the_readme_lists_the_settings_of_help() {
         ("steno up, steno serve", "steno", &["up"][..]),
         ("steno-courier", "steno-courier", &[]),
         ("steno-intake", "steno-intake", &[]),
+        ("steno-stream", "steno-stream", &[]),
         ("steno-transcribe", "steno-transcribe", &[]),
     ] {
         expected.push_str(&format!(

@@ -52,6 +52,8 @@ pub struct WorkerRecord {
     pub slots: u32,
     /// How many more it could run now.
     pub free: u32,
+    /// Where live sessions reach it, as `host:port`; none in the other lanes.
+    pub address: Option<String>,
 }
 
 impl Store {
@@ -62,10 +64,10 @@ impl Store {
     pub async fn register_worker(&self, record: &WorkerRecord) -> Result<(), StoreError> {
         let now = self.now();
         let sql = format!(
-            "INSERT INTO worker (id, lane, models, device, slots, free, started_at, seen_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, {now}, {now}) \
+            "INSERT INTO worker (id, lane, models, device, slots, free, address, started_at, seen_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, {now}, {now}) \
              ON CONFLICT (id) DO UPDATE SET models = excluded.models, device = excluded.device, \
-             slots = excluded.slots, free = excluded.free, seen_at = excluded.seen_at"
+             slots = excluded.slots, free = excluded.free, address = excluded.address, seen_at = excluded.seen_at"
         );
         let values = [
             record.id.0.clone().into(),
@@ -74,6 +76,7 @@ impl Store {
             serde_json::to_string(&record.device).map_err(unreadable)?.into(),
             record.slots.cast_signed().into(),
             record.free.cast_signed().into(),
+            record.address.clone().into(),
         ];
         let _turn = self.writer.acquire().await.map_err(unreadable)?;
         let written = self.db.execute_raw(self.statement(sql, values)).await;
@@ -127,5 +130,6 @@ fn record(row: worker::Model) -> Result<WorkerRecord, StoreError> {
         device: serde_json::from_str(&row.device).map_err(unreadable)?,
         slots: row.slots.unsigned_abs(),
         free: row.free.unsigned_abs(),
+        address: row.address,
     })
 }

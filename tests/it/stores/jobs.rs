@@ -71,6 +71,7 @@ async fn the_registry_lists_workers_until_they_leave() {
         device: Device { gpu_name: Some("a GPU".to_owned()), gpu_memory_mb: 8188 },
         slots: 4,
         free: 4,
+        address: None,
     };
     store.register_worker(&record).await.unwrap();
     record.free = 1;

@@ -205,6 +205,7 @@ impl Lane {
                 device: self.runner.device(),
                 slots: u32::try_from(self.options.slots).unwrap_or(u32::MAX),
                 free: u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX),
+                address: None,
             };
             if let Err(error) = self.resources.store.register_worker(&record).await {
                 tracing::warn!(error = %error, "cannot write to the registry");

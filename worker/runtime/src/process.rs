@@ -69,6 +69,26 @@ pub fn run_lanes<F>(settings: &WorkerSettings, lanes: F) -> anyhow::Result<()>
 where
     F: AsyncFnOnce(&Resources) -> anyhow::Result<Vec<Serving>>,
 {
+    run_until_stopped(settings, async |resources, stop| {
+        let lanes = lanes(&resources).await?.into_iter().map(|Serving { lane, slots, runner }| {
+            let (lease, grace) = (settings.lease.0, settings.grace.0);
+            let options = LaneOptions { lane, slots: slots.max(1), lease, grace };
+            lane::run(options, resources.clone(), runner, stop.clone())
+        });
+        futures::future::join_all(lanes).await;
+        Ok(())
+    })
+}
+
+/// Runs a worker's process to its end: starts logging, opens the stores, and gives them to `work`, with the token that a
+/// signal or the leash cancels.
+///
+/// # Errors
+/// If the settings cannot work, a store cannot be opened, or `work` fails.
+pub fn run_until_stopped<F>(settings: &WorkerSettings, work: F) -> anyhow::Result<()>
+where
+    F: AsyncFnOnce(Resources, CancellationToken) -> anyhow::Result<()>,
+{
     let common = &settings.common;
     telemetry::init(common).context("the log filter (--log) cannot be read")?;
     failpoint::arm().map_err(anyhow::Error::msg)?;
@@ -81,14 +101,7 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         stop_at_signals(stop.clone())?;
-        let resources = open(common).await?;
-        let lanes = lanes(&resources).await?.into_iter().map(|Serving { lane, slots, runner }| {
-            let (lease, grace) = (settings.lease.0, settings.grace.0);
-            let options = LaneOptions { lane, slots: slots.max(1), lease, grace };
-            lane::run(options, resources.clone(), runner, stop.clone())
-        });
-        futures::future::join_all(lanes).await;
-        anyhow::Ok(())
+        work(open(common).await?, stop).await
     })?;
     // Blocking threads may be in the middle of a computation that nobody waits for.
     runtime.shutdown_timeout(Duration::from_millis(100));

@@ -12,23 +12,23 @@ use serde_json::{Value, json};
 use steno_runtime::Meter;
 use steno_runtime::cost::{Cost, MemoryWatch, Stopwatch, anonymous_memory};
 use steno_runtime::engine::{ChunkOptions, ChunkText, StopFlag};
+use steno_runtime::models::{Loaded, Models};
+use steno_runtime::speech::EarshotDetector;
 use steno_shared::catalog::{self, Model};
 use steno_shared::job::JobOptions;
 use steno_shared::language::Language;
 use steno_shared::object::LocalObject;
 use steno_shared::time::{Millis, SAMPLE_RATE};
 use steno_shared::transcript::Transcript;
-use steno_whisper::bundled;
+use steno_whisper::{WhisperLoader, bundled};
 
-use crate::WhisperLoader;
 use crate::chunk::Piece;
 use crate::chunk::plan::Planner;
-use crate::engine::{Engine, Loaded, Models};
+use crate::engine::Engine;
 use crate::job::journal::NoJournal;
 use crate::job::{Order, transcribe};
 use crate::samples::Samples;
 use crate::settings::{Bench, Settings};
-use crate::speech::EarshotDetector;
 
 /// What all of it cost.
 #[derive(Debug, Serialize)]

@@ -1,10 +1,10 @@
 //! The worker that turns samples into transcripts.
 //!
-//! Belongs here: finding speech, cutting it into chunks, sharing the engine among jobs, and putting the texts of
+//! Belongs here: cutting speech into chunks, sharing the engine among jobs, and putting the texts of
 //! the chunks together. Does not belong here: decoding media (intake), what is particular to an engine
 //! (`steno-whisper`), leases and retries (`steno-runtime`).
 //!
-//! A job's samples go through [`speech`] and [`chunk`] while they are read; [`job`] gives the chunks to the
+//! A job's samples go through [`chunk`] while they are read; [`job`] gives the chunks to the
 //! [`engine`], whose threads serve all running jobs; [`runner`] is the lane's view of it.
 
 pub mod bench;
@@ -12,13 +12,8 @@ pub mod chunk;
 pub mod diarize;
 pub mod engine;
 pub mod job;
-mod loader;
-mod memory;
 pub mod runner;
 pub mod samples;
 pub mod settings;
 pub mod speakers;
-pub mod speech;
 mod stored;
-
-pub use loader::WhisperLoader;

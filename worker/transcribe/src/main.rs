@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
+use steno_runtime::models::Models;
 use steno_runtime::process::{self, Serving};
 use steno_runtime::{Resources, StageRunner};
 use steno_shared::catalog::{self, ModelId};
 use steno_shared::job::Lane;
-use steno_transcribe::WhisperLoader;
 use steno_transcribe::bench;
 use steno_transcribe::diarize::{self, ChunkLimit, Pool, Program};
-use steno_transcribe::engine::{Engine, Models};
+use steno_transcribe::engine::Engine;
 use steno_transcribe::runner::Transcription;
 use steno_transcribe::settings::{Command, Settings};
 use steno_transcribe::speakers::Speakers;
-use steno_whisper::bundled;
+use steno_whisper::{WhisperLoader, bundled};
 
 fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use steno_runtime::engine::EngineError;
+use steno_runtime::models::{LoadError, Models};
+use steno_runtime::speech::EarshotDetector;
 use steno_runtime::{Outcome, Resources, StageRunner, Work};
 use steno_shared::catalog::{self, ModelId};
 use steno_shared::error::FailureCode;
@@ -15,11 +17,10 @@ use steno_shared::time::Millis;
 use steno_shared::transcript::Warning;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, LoadError, Models};
+use crate::engine::Engine;
 use crate::job::journal::StoreJournal;
 use crate::job::{self, Order, Stopped, losses};
 use crate::samples::Samples;
-use crate::speech::EarshotDetector;
 use crate::stored::{self, broken, of_objects};
 
 /// The time limit of an attempt is this much, ...

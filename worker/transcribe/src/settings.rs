@@ -3,13 +3,13 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use steno_runtime::memory;
+use steno_runtime::models::Limits;
 use steno_runtime::process::WorkerSettings;
 use steno_shared::settings::{Bytes, Span};
 use steno_shared::store::workers::Device;
 
 use crate::diarize::child::ChildArgs;
-use crate::engine::Limits;
-use crate::memory;
 
 /// Threads on a GPU, unless set: enough to keep it busy while others compute on the host.
 const GPU_THREADS: usize = 4;

@@ -10,6 +10,7 @@ mod device;
 mod file;
 #[cfg(test)]
 mod leaks;
+mod loader;
 mod log;
 pub mod memory;
 mod model;
@@ -18,4 +19,5 @@ mod tokens;
 mod words;
 
 pub use device::device;
+pub use loader::WhisperLoader;
 pub use model::WhisperModel;

@@ -14,6 +14,7 @@ pub(in crate::store) struct Model {
     pub(in crate::store) device: String,
     pub(in crate::store) slots: i32,
     pub(in crate::store) free: i32,
+    pub(in crate::store) address: Option<String>,
     pub(in crate::store) started_at: i64,
     pub(in crate::store) seen_at: i64,
 }

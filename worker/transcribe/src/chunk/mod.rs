@@ -8,7 +8,7 @@ pub mod pack;
 pub mod plan;
 pub mod time_map;
 
-use crate::speech::Span;
+use steno_runtime::speech::Span;
 
 /// A stretch of samples that is given to the model as it is.
 pub type Piece = Span;

@@ -3,8 +3,9 @@
 //! A chunk takes spans as long as they fit. Each span keeps a little of the silence around it; what is longer is
 //! left out, so a long silence shrinks to a pause. Of a short silence nothing is left out.
 
+use steno_runtime::speech::Span;
+
 use super::{Chunk, Piece};
-use crate::speech::Span;
 
 const fn samples(milliseconds: u64) -> u64 {
     milliseconds * 16

@@ -5,14 +5,14 @@ use std::io;
 use std::sync::Arc;
 
 use steno_runtime::engine::SpeechDetector;
+use steno_runtime::speech::judge::{Judge, Judged};
+use steno_runtime::speech::listener::Listener;
+use steno_runtime::speech::spans::Spans;
+use steno_runtime::speech::{FRAME, Span};
 
 use super::Chunk;
 use super::pack::Packer;
 use crate::samples::Samples;
-use crate::speech::judge::{Judge, Judged};
-use crate::speech::listener::Listener;
-use crate::speech::spans::Spans;
-use crate::speech::{FRAME, Span};
 
 /// Samples read at once: about ten seconds, whole frames.
 const BLOCK: u64 = 625 * FRAME as u64;

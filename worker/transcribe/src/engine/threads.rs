@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use steno_runtime::engine::{ChunkOptions, ChunkText, EngineError, StopFlag};
+use steno_runtime::models::Loaded;
 use steno_shared::language::Language;
 use steno_shared::time::Millis;
 use tokio::sync::oneshot;
 
-use super::loaded::Loaded;
 use super::schedule::{Schedule, Ticket};
 use crate::chunk::Piece;
 use crate::samples::Samples;

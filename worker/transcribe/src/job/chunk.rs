@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use steno_runtime::engine::{ChunkOptions, ChunkText, Decoding, EngineError};
+use steno_runtime::models::Loaded;
+use steno_runtime::speech::Span;
 use steno_shared::language::Language;
 use steno_shared::time::{Millis, SAMPLE_RATE};
 use steno_shared::transcript::{Warning, WarningCode};
@@ -12,9 +14,8 @@ use super::wording::Wording;
 use super::{coverage, place, prompt, repetition};
 use crate::chunk::Chunk;
 use crate::chunk::time_map::TimeMap;
-use crate::engine::{Answer, Loaded, Seat, Task, Work};
+use crate::engine::{Answer, Seat, Task, Work};
 use crate::samples::Samples;
-use crate::speech::Span;
 
 /// The model hears nobody above this, ...
 const NO_SPEECH: f64 = 0.6;

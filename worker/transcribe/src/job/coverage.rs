@@ -3,7 +3,7 @@
 use steno_shared::time::{Millis, SAMPLE_RATE};
 use steno_shared::transcript::Segment;
 
-use crate::speech::Span;
+use steno_runtime::speech::Span;
 
 /// Less speech than this (2 s) between two segments is no hole: times are not that exact.
 const HOLE: u64 = 2 * SAMPLE_RATE as u64;

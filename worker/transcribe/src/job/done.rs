@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use steno_runtime::speech::Span;
 use steno_shared::time::Millis;
 use steno_shared::transcript::{Warning, WarningCode};
 
 use super::journal::ChunkResult;
 use super::repetition::{self, Refrain};
-use crate::speech::Span;
 
 /// A chunk that is done.
 #[derive(Debug)]

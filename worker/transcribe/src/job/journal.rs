@@ -9,7 +9,7 @@ use steno_shared::store::{ChunkRecord, Store};
 use steno_shared::time::Millis;
 use steno_shared::transcript::{Segment, Warning};
 
-use crate::speech::Span;
+use steno_runtime::speech::Span;
 
 /// Changes with the meaning of [`ChunkResult`]; others are not reused.
 const VERSION: u32 = 2;

@@ -1,11 +1,12 @@
 //! From the text of a chunk to segments in media time.
 
-use steno_runtime::engine::{ChunkText, TextWord};
+use steno_runtime::engine::ChunkText;
+use steno_runtime::place::{self, PlacedWord};
+use steno_runtime::speech::Span;
 use steno_shared::time::Millis;
-use steno_shared::transcript::{Segment, Word};
+use steno_shared::transcript::Segment;
 
 use crate::chunk::time_map::TimeMap;
-use crate::speech::Span;
 
 /// A pause as long as this ends a segment, also where silence was left out of the chunk.
 const PAUSE: Millis = Millis(1500);
@@ -16,14 +17,6 @@ pub(super) const STOPS: &[char] =
     &['.', '!', '?', '\u{2026}', '\u{3002}', '\u{FF01}', '\u{FF1F}', '\u{964}', '\u{61F}'];
 /// What may stand behind it.
 const CLOSING: &[char] = &['"', '\'', ')', ']', '\u{201D}', '\u{2019}', '\u{300D}', '\u{300F}', '\u{FF09}'];
-
-/// A word with its place in the media.
-#[derive(Debug, Clone)]
-struct Placed<'a> {
-    word: &'a TextWord,
-    start: Millis,
-    end: Millis,
-}
 
 /// The segments of a chunk in media time, in order: words one after the other, segments within their words. Words
 /// that lie wholly outside of `within` are left out.
@@ -41,20 +34,20 @@ pub fn segments(text: &ChunkText, map: &TimeMap, within: Span) -> Vec<Segment> {
             let start = place.start.max(earlier).min(last);
             let end = place.end.max(start).min(last);
             earlier = end;
-            placed.push(Placed { word, start, end });
+            placed.push(PlacedWord { word, start, end });
         }
         for run in at_pauses(&placed) {
-            segments.extend(at_sentences(run).into_iter().filter_map(segment_of));
+            segments.extend(at_sentences(run).into_iter().filter_map(place::segment));
         }
     }
     segments
 }
 
-fn at_pauses<'a, 'b>(words: &'b [Placed<'a>]) -> impl Iterator<Item = &'b [Placed<'a>]> {
+fn at_pauses<'a, 'b>(words: &'b [PlacedWord<'a>]) -> impl Iterator<Item = &'b [PlacedWord<'a>]> {
     words.chunk_by(|one, next| next.start - one.end < PAUSE)
 }
 
-fn at_sentences<'a, 'b>(words: &'b [Placed<'a>]) -> Vec<&'b [Placed<'a>]> {
+fn at_sentences<'a, 'b>(words: &'b [PlacedWord<'a>]) -> Vec<&'b [PlacedWord<'a>]> {
     let (Some(first), Some(last)) = (words.first(), words.last()) else { return Vec::new() };
     if last.end - first.start <= LONG {
         return vec![words];
@@ -66,64 +59,9 @@ fn ends_sentence(word: &str) -> bool {
     word.trim_end_matches(CLOSING).ends_with(STOPS)
 }
 
-fn segment_of(words: &[Placed<'_>]) -> Option<Segment> {
-    let (first, last) = (words.first()?, words.last()?);
-    let mut text = String::new();
-    for (at, placed) in words.iter().enumerate() {
-        if placed.word.spaced && at > 0 {
-            text.push(' ');
-        }
-        text.push_str(&placed.word.text);
-    }
-    let (sum, tokens) = words.iter().fold((0.0, 0), |(sum, tokens), placed| {
-        (sum + placed.word.log_probability, tokens + placed.word.tokens)
-    });
-    Some(Segment {
-        start: first.start,
-        end: last.end,
-        text,
-        speaker: None,
-        channel: None,
-        language: None,
-        confidence: confidence(sum, tokens),
-        words: words.iter().map(word_of).collect(),
-    })
-}
-
-fn word_of(placed: &Placed<'_>) -> Word {
-    let TextWord { text, log_probability, tokens, .. } = placed.word;
-    Word {
-        word: bare(text).to_owned(),
-        punctuated_word: text.clone(),
-        start: placed.start,
-        end: placed.end,
-        confidence: confidence(*log_probability, *tokens),
-        speaker: None,
-        overlap: false,
-    }
-}
-
-/// exp(mean log-probability of the tokens), with four decimals.
-fn confidence(log_probability: f64, tokens: u32) -> f64 {
-    let mean = log_probability / f64::from(tokens.max(1));
-    (mean.exp().clamp(0.0, 1.0) * 10_000.0).round() / 10_000.0
-}
-
-/// The word without punctuation at its edges. Signs that are read aloud stay (`$20`, `5%`, `C++`); what is
-/// nothing but punctuation stays as it is.
-pub(super) fn bare(word: &str) -> &str {
-    let edge = |c: char| {
-        !c.is_alphanumeric() && !matches!(c, '$' | '€' | '£' | '¥' | '%' | '°' | '+' | '#' | '&' | '@')
-    };
-    match word.trim_matches(edge) {
-        "" => word,
-        bare => bare,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use steno_runtime::engine::TextSegment;
+    use steno_runtime::engine::{TextSegment, TextWord};
 
     use super::*;
     use crate::chunk::Piece;
@@ -154,22 +92,6 @@ mod tests {
         TimeMap::new(
             &pieces.iter().map(|(start, end)| Piece { start: start * 16, end: end * 16 }).collect::<Vec<_>>(),
         )
-    }
-
-    #[test]
-    fn words_lose_the_punctuation_at_their_edges() {
-        for (punctuated, expected) in [
-            ("Hello,", "Hello"),
-            ("\u{201C}don't!\u{201D}", "don't"),
-            ("twenty-two.", "twenty-two"),
-            ("$20?", "$20"),
-            ("C++", "C++"),
-            ("\u{BF}Qu\u{E9}", "Qu\u{E9}"),
-            ("...", "..."),
-            ("\u{826F}\u{3044}\u{300D}\u{3002}", "\u{826F}\u{3044}"),
-        ] {
-            assert_eq!(bare(punctuated), expected);
-        }
     }
 
     #[test]

@@ -6,11 +6,12 @@
 
 use std::ops::Range;
 
+use steno_runtime::place;
 use steno_shared::job::Replacement;
 use steno_shared::time::Millis;
 use steno_shared::transcript::{Segment, Word};
 
-use super::place::{STOPS, bare};
+use super::place::STOPS;
 
 /// What is to be replaced, the longest first.
 #[derive(Debug, Clone, Default)]
@@ -216,7 +217,7 @@ impl Rewriting {
             let start = Millis(first.start.0 + length * said / all);
             said += letters;
             self.words.push(Word {
-                word: bare(piece).to_owned(),
+                word: place::bare(piece).to_owned(),
                 punctuated_word: piece.to_owned(),
                 start,
                 end: Millis(first.start.0 + length * said / all),

@@ -10,6 +10,8 @@ use steno_runtime::engine::{
     ChunkOptions, ChunkText, Decoding, EngineError, StopFlag, TextSegment, TextWord, Transcriber,
     TranscriberModel,
 };
+use steno_runtime::models::{ModelLoader, Models};
+use steno_runtime::speech::EarshotDetector;
 use steno_shared::catalog::{self, Model, ModelId};
 use steno_shared::job::{JobOptions, Replacement, Temperature};
 use steno_shared::language::Language;
@@ -21,9 +23,8 @@ use steno_whisper::bundled;
 
 use super::journal::{Journal, NoJournal};
 use super::{Order, transcribe};
-use crate::engine::{Engine, ModelLoader, Models};
+use crate::engine::Engine;
 use crate::samples::Samples;
-use crate::speech::EarshotDetector;
 
 /// What the engine was asked, in the order of asking.
 type Asked = Arc<Mutex<Vec<ChunkOptions>>>;

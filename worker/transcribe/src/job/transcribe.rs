@@ -9,6 +9,8 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, FuturesUnordered};
 use steno_runtime::Meter;
 use steno_runtime::engine::{EngineError, SpeechDetector};
+use steno_runtime::models::Loaded;
+use steno_runtime::speech::Span;
 use steno_shared::catalog::Model;
 use steno_shared::failpoint;
 use steno_shared::job::JobOptions;
@@ -24,9 +26,8 @@ use super::journal::{self, Journal};
 use super::language::{self, Changing, Opinion};
 use super::parts::{Cut, Part, Parts};
 use super::wording::Wording;
-use crate::engine::{Engine, Loaded};
+use crate::engine::Engine;
 use crate::samples::Samples;
-use crate::speech::Span;
 
 /// Tasks of a job that wait or run, for each thread of the engine: enough that no thread waits for the job.
 const AHEAD: usize = 2;

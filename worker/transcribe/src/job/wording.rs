@@ -1,6 +1,7 @@
 //! How the chunks of a job are decoded and written down: what all of them have in common.
 
 use steno_runtime::engine::{Decoding, Prompt};
+use steno_runtime::models::Loaded;
 use steno_shared::job::{JobOptions, Temperature};
 use steno_shared::language::Language;
 use steno_shared::time::Millis;
@@ -9,7 +10,6 @@ use steno_shared::transcript::Warning;
 use super::journal::ChunkResult;
 use super::prompt;
 use super::replace::Replacements;
-use crate::engine::Loaded;
 
 /// A second try is this much freer than the first.
 const FREER: f32 = 0.4;

@@ -6,7 +6,7 @@ fn segment(text: &str) -> Segment {
         .into_iter()
         .enumerate()
         .map(|(at, piece)| Word {
-            word: bare(piece).to_owned(),
+            word: place::bare(piece).to_owned(),
             punctuated_word: piece.to_owned(),
             start: Millis(100 * at as u64),
             end: Millis(100 * at as u64 + 100),

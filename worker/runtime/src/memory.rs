@@ -7,7 +7,8 @@ const CGROUP: &str = "/sys/fs/cgroup/memory.max";
 
 /// The memory that this process can have, in bytes: the machine's, or less in a container that is given less. `None`
 /// where neither can be read.
-pub(crate) fn of_this_machine() -> Option<u64> {
+#[must_use]
+pub fn of_this_machine() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
     let container = fs::read_to_string(CGROUP).ok().and_then(|text| text.trim().parse().ok());
     machine.into_iter().chain(container).min()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use steno_runtime::engine::{ChunkOptions, ChunkText, EngineError, StopFlag, Transcriber, TranscriberModel};
+use crate::engine::{ChunkOptions, ChunkText, EngineError, StopFlag, Transcriber, TranscriberModel};
 use steno_shared::catalog::manifest::{InstalledFile, Manifest};
 use steno_shared::catalog::{self, Model, ModelId};
 use steno_shared::language::Language;

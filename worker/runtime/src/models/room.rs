@@ -1,7 +1,7 @@
 //! The room for models: which are in it, who waits for some, and what goes to make some.
 //!
 //! Belongs here: the decisions, under one lock and without waiting. Does not belong here: loading and the waiting
-//! itself ([`super::models`]).
+//! itself ([`super`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +12,8 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::Outcome;
 use super::loaded::{Loaded, Resident};
-use super::models::Outcome;
 
 /// Newcomers pass one that waits for room for this long, ...
 const PASS: Duration = Duration::from_secs(60);

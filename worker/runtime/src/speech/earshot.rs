@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use steno_runtime::engine::SpeechDetector;
+use crate::engine::SpeechDetector;
 
 use super::FRAME;
 

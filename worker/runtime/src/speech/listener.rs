@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use steno_runtime::engine::SpeechDetector;
+use crate::engine::SpeechDetector;
 
 use super::steadiness::{Steadiness, Steady};
 use super::{FRAME, level};

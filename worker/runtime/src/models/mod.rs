@@ -1,18 +1,24 @@
 //! The models in memory: each is loaded by whoever wants it first, and goes when nobody has used it for a while
 //! or another one needs its room.
 
+mod loaded;
+mod room;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steno_runtime::engine::{EngineError, TranscriberModel};
+use crate::engine::{EngineError, TranscriberModel};
 use steno_shared::catalog::{self, Model, ModelId};
 use steno_shared::store::workers::WorkerModel;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::loaded::{Loaded, Resident};
-use super::room::{Room, Step};
+pub use self::loaded::Loaded;
+use self::loaded::Resident;
+use self::room::{Room, Step};
 
 /// Who waits for room longer than this gives the job back: another worker may have some.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -64,7 +70,7 @@ impl Limits {
 }
 
 /// What becomes of a load. `None` while it is under way.
-pub(super) type Outcome = Option<Result<Arc<Resident>, LoadError>>;
+type Outcome = Option<Result<Arc<Resident>, LoadError>>;
 
 /// The models of a folder.
 #[derive(Debug)]
@@ -98,11 +104,7 @@ impl Models {
     }
 
     /// The same for one who waits no longer than this for room.
-    pub(super) async fn get_within(
-        &self,
-        id: &ModelId,
-        patience: Duration,
-    ) -> Result<Arc<Loaded>, LoadError> {
+    async fn get_within(&self, id: &ModelId, patience: Duration) -> Result<Arc<Loaded>, LoadError> {
         let entry = catalog::model(id.as_str()).filter(|entry| entry.is_installed(&self.folder));
         let entry = entry.ok_or_else(|| LoadError::NotInstalled(id.clone()))?;
         let cost = self.cost(entry);

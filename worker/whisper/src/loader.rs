@@ -1,13 +1,13 @@
-//! The models that this worker is built with.
+//! Loads models for whoever keeps them in memory.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use steno_runtime::engine::{EngineError, TranscriberModel};
+use steno_runtime::models::ModelLoader;
 use steno_shared::catalog::Model;
-use steno_whisper::WhisperModel;
 
-use crate::engine::ModelLoader;
+use crate::WhisperModel;
 
 /// Loads models of the Whisper family.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,6 +19,6 @@ impl ModelLoader for WhisperLoader {
     }
 
     fn unloaded(&self) {
-        steno_whisper::memory::give_back();
+        crate::memory::give_back();
     }
 }

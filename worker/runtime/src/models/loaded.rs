@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use steno_runtime::engine::{EngineError, Prompt, Transcriber, TranscriberModel};
+use crate::engine::{EngineError, Prompt, Transcriber, TranscriberModel};
 use steno_shared::catalog::ModelId;
 use tokio::time::Instant;
 

@@ -1,0 +1,7 @@
+//! The worker of live sessions: audio in, text out, as it is spoken.
+//!
+//! Belongs here: hearing speech as it comes, deciding when an utterance has ended, what of a text stays, and whose turn
+//! it is. Does not belong here: what clients send and get (the API's), what is particular to an engine
+//! (`steno-whisper`), a job's chunks (`steno-transcribe`).
+
+pub mod settings;

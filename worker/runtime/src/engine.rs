@@ -157,11 +157,15 @@ pub trait SpeechDetector: Send {
 /// A call cannot be stopped: it is made in a process that can.
 pub trait Diarizer: fmt::Debug {
     /// The turns in `samples` (16 kHz mono, -1 to 1, some minutes at most) and what their speakers sound like: a voice
-    /// for each turn.
+    /// for each turn. `progress` is told what part of the work is done, 0 to 1, from time to time.
     ///
     /// # Errors
     /// [`EngineError`].
-    fn diarize(&mut self, samples: &[f32]) -> Result<ChunkVoices, EngineError>;
+    fn diarize(
+        &mut self,
+        samples: &[f32],
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<ChunkVoices, EngineError>;
 }
 
 /// Who speaks when in a chunk.

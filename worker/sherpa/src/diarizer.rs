@@ -34,6 +34,9 @@ const SHORTEST_AUDIO: usize = 4000;
 const ENOUGH: Millis = Millis(400);
 /// An embedding of this much speech does not get better by more, which would take memory.
 const PLENTY: Millis = Millis(40_000);
+/// The parts of the work that turns and their voices are, about. The library says nothing while it finds turns.
+const TURNS_SHARE: f64 = 0.6;
+const VOICES_SHARE: f64 = 0.3;
 const SAMPLE_RATE: i32 = 16_000;
 const SAMPLES_PER_MS: usize = 16;
 
@@ -180,13 +183,21 @@ impl SherpaDiarizer {
 }
 
 impl Diarizer for SherpaDiarizer {
-    fn diarize(&mut self, samples: &[f32]) -> Result<ChunkVoices, EngineError> {
+    fn diarize(
+        &mut self,
+        samples: &[f32],
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<ChunkVoices, EngineError> {
         if samples.len() < SHORTEST_AUDIO {
             return Ok(ChunkVoices::default());
         }
         let found = self.turns(samples);
-        let voices: Vec<_> =
-            (0..found.len()).map(|which| self.own(samples, &found, which)).collect::<Result<_, _>>()?;
+        progress(TURNS_SHARE);
+        let mut voices = Vec::with_capacity(found.len());
+        for which in 0..found.len() {
+            voices.push(self.own(samples, &found, which)?);
+            progress(TURNS_SHARE + VOICES_SHARE * voices.len() as f64 / found.len() as f64);
+        }
         let speakers = cluster(&[], &voices, self.threshold, SpeakerCount::AUTO);
         let middles = middles(&voices, &speakers);
         let mut parts = Vec::new();

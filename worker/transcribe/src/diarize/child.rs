@@ -11,7 +11,7 @@ use steno_shared::failpoint;
 use steno_sherpa::metadata::{check_embedding, check_segmentation};
 use steno_sherpa::{Models, SherpaDiarizer};
 
-use super::protocol::{Answer, ModelFile, Request, Setup};
+use super::protocol::{Answer, Line, ModelFile, Request, Setup};
 
 /// What a child may take of memory beside its models, in bytes.
 const MEMORY: u64 = 400 << 20;
@@ -19,6 +19,8 @@ const MEMORY: u64 = 400 << 20;
 /// the weights in place, twice for the one that tells voices apart.
 const OF_MODELS: u64 = 4;
 const BYTES_PER_SAMPLE: u64 = 2;
+/// What part of the work is worth a line.
+const STEP: f64 = 0.02;
 
 /// How a child is started.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,11 +40,22 @@ pub fn run(args: &ChildArgs) -> anyhow::Result<()> {
     let mut loaded = None;
     for line in io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line?).context("cannot read a request")?;
-        let mut answer = serde_json::to_string(&answer(&request, &mut loaded))?;
-        answer.push('\n');
-        io::stdout().lock().write_all(answer.as_bytes())?;
+        let mut told = 0.0;
+        let answer = answer(&request, &mut loaded, &mut |done| {
+            // If the worker has gone, the answer shows it.
+            if done >= told + STEP && say(&Line::Progress(done)).is_ok() {
+                told = done;
+            }
+        });
+        say(&Line::Answer(answer))?;
     }
     Ok(())
+}
+
+fn say(line: &Line) -> io::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    io::stdout().lock().write_all(text.as_bytes())
 }
 
 /// An end with the parent's end, and no files of any kind.
@@ -65,7 +78,11 @@ fn limit(resource: Resource, value: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(value), maximum })?)
 }
 
-fn answer(request: &Request, loaded: &mut Option<(Setup, SherpaDiarizer)>) -> Answer {
+fn answer(
+    request: &Request,
+    loaded: &mut Option<(Setup, SherpaDiarizer)>,
+    progress: &mut dyn FnMut(f64),
+) -> Answer {
     failpoint::hit_blocking("diarizer.chunk");
     let diarizer = match loaded {
         Some((setup, diarizer)) if *setup == request.setup => diarizer,
@@ -81,7 +98,7 @@ fn answer(request: &Request, loaded: &mut Option<(Setup, SherpaDiarizer)>) -> An
         Ok(samples) => samples,
         Err(error) => return Answer::Failed(format!("cannot read the samples: {error}")),
     };
-    match diarizer.diarize(&samples) {
+    match diarizer.diarize(&samples, progress) {
         Ok(voices) => Answer::Voices(voices),
         Err(error) => Answer::Failed(error.to_string()),
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use super::protocol::{Answer, Request};
+use super::protocol::{Answer, Line, Request};
 
 /// The voices of a chunk of some minutes are a hundredth of this.
 const LONGEST_ANSWER: u64 = 64 << 20;
@@ -104,12 +104,17 @@ impl Keeper {
         self.child.id()
     }
 
-    /// Asks, and waits for the answer.
+    /// Asks, and waits for the answer. `progress` is told what part of the work is done, 0 to 1.
     ///
     /// # Errors
     /// [`Ended`]; the child is of no more use.
-    pub(super) async fn ask(&mut self, request: &Request, limit: Duration) -> Result<Answer, Ended> {
-        match tokio::time::timeout(limit, self.exchange(request)).await {
+    pub(super) async fn ask(
+        &mut self,
+        request: &Request,
+        limit: Duration,
+        progress: &(dyn Fn(f64) + Send + Sync),
+    ) -> Result<Answer, Ended> {
+        match tokio::time::timeout(limit, self.exchange(request, progress)).await {
             Ok(Ok(Some(answer))) => Ok(answer),
             // Nothing can be said about why it no longer speaks but by its end.
             Ok(Ok(None) | Err(_)) => Err(self.died().await),
@@ -117,7 +122,11 @@ impl Keeper {
         }
     }
 
-    async fn exchange(&mut self, request: &Request) -> io::Result<Option<Answer>> {
+    async fn exchange(
+        &mut self,
+        request: &Request,
+        progress: &(dyn Fn(f64) + Send + Sync),
+    ) -> io::Result<Option<Answer>> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         self.requests.write_all(&line).await?;
@@ -128,7 +137,8 @@ impl Keeper {
                 return Ok(None);
             }
             match serde_json::from_slice(&line) {
-                Ok(answer) => return Ok(Some(answer)),
+                Ok(Line::Answer(answer)) => return Ok(Some(answer)),
+                Ok(Line::Progress(done)) => progress(done),
                 // A library may write where only answers belong.
                 Err(_) => self.keep(&String::from_utf8_lossy(&line)),
             }

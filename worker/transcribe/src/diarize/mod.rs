@@ -16,6 +16,7 @@ mod protocol;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use steno_runtime::Meter;
@@ -91,12 +92,15 @@ pub async fn diarize(order: &Order, pool: &Pool, meter: &Meter) -> Result<Diariz
     let planned = tokio::task::spawn_blocking(move || chunks::plan(&samples)).await;
     let pieces = planned.map_err(io::Error::other)??;
     let seat = pool.join();
-    let requests = pieces.into_iter().map(|piece| (piece, request(order, piece, whole)));
-    let asked = requests.map(async |(piece, request)| match seat.run(request).await {
-        Ok(voices) => Ok((piece, voices)),
-        Err(error) => Err(error),
+    let done = Done::of(&pieces, meter);
+    let requests = pieces.into_iter().enumerate();
+    let asked = requests.map(async |(number, piece)| {
+        let (of_all, length) = (Arc::clone(&done), Millis::of_samples(piece.len()));
+        let progress = move |part: f64| of_all.is_done(number, Millis((length.0 as f64 * part) as u64));
+        let voices = seat.run(request(order, piece, whole), Box::new(progress)).await?;
+        done.is_done(number, length);
+        Ok::<_, DiarizeError>((piece, voices))
     });
-    let mut done = Millis(0);
     let mut found: Vec<(Piece, ChunkVoices)> = Vec::new();
     // No more at once than can be worked on, so that other jobs come in between.
     let mut answers = stream::iter(asked).buffer_unordered(pool.size().max(1));
@@ -104,13 +108,33 @@ pub async fn diarize(order: &Order, pool: &Pool, meter: &Meter) -> Result<Diariz
         if whole > PER_TURN {
             group::alike(&mut voices, order.models.threshold);
         }
-        done = done + Millis::of_samples(piece.len());
-        meter.advance_to(done.min(whole));
         found.push((piece, voices));
     }
     found.sort_by_key(|(piece, _)| piece.start);
     let order = order.clone();
     tokio::task::spawn_blocking(move || Ok(join(&order, found))).await.map_err(io::Error::other)?
+}
+
+/// How far the chunks of a file are.
+#[derive(Debug)]
+struct Done {
+    /// Of each chunk, in milliseconds.
+    chunks: Vec<AtomicU64>,
+    meter: Meter,
+}
+
+impl Done {
+    fn of(pieces: &[Piece], meter: &Meter) -> Arc<Self> {
+        let chunks = pieces.iter().map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { chunks, meter: meter.clone() })
+    }
+
+    /// So much of a chunk is done. It never goes back, also where a chunk is begun again.
+    fn is_done(&self, number: usize, done: Millis) {
+        self.chunks[number].fetch_max(done.0, Ordering::Relaxed);
+        let all = self.chunks.iter().map(|chunk| chunk.load(Ordering::Relaxed)).sum();
+        self.meter.advance_to(Millis(all));
+    }
 }
 
 fn request(order: &Order, piece: Piece, whole: Millis) -> Request {

@@ -2,6 +2,7 @@
 //! ([`Schedule`]), so that a short clip does not stand behind a long file.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,10 +45,19 @@ impl ChunkLimit {
 
 type Reply = oneshot::Sender<Result<ChunkVoices, DiarizeError>>;
 
-#[derive(Debug)]
+/// Told what part of a chunk's work is done, 0 to 1.
+pub(super) type Progress = Box<dyn Fn(f64) + Send + Sync>;
+
 struct Waiting {
     request: Request,
+    progress: Progress,
     reply: Reply,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("request", &self.request).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -139,11 +149,15 @@ impl Seat {
     ///
     /// # Errors
     /// [`DiarizeError`]
-    pub(super) async fn run(&self, request: Request) -> Result<ChunkVoices, DiarizeError> {
+    pub(super) async fn run(
+        &self,
+        request: Request,
+        progress: Progress,
+    ) -> Result<ChunkVoices, DiarizeError> {
         let (reply, answer) = oneshot::channel();
         let samples = request.end.saturating_sub(request.start);
         // One that has left has dropped its seat, and cannot ask.
-        let _ = self.shared.lock().submit(self.ticket, samples, Waiting { request, reply });
+        let _ = self.shared.lock().submit(self.ticket, samples, Waiting { request, progress, reply });
         self.shared.changed.notify_one();
         answer.await.unwrap_or(Err(DiarizeError::Stopped))
     }
@@ -186,7 +200,7 @@ async fn serve(shared: Arc<Shared>) {
     let mut child: Option<Known> = None;
     loop {
         let next = shared.next();
-        let Waiting { request, mut reply } = if child.is_some() {
+        let Waiting { request, progress, mut reply } = if child.is_some() {
             let Ok(waiting) = tokio::time::timeout(IDLE, next).await else {
                 child = None;
                 continue;
@@ -204,7 +218,7 @@ async fn serve(shared: Arc<Shared>) {
             "chunk begun"
         );
         let answer = tokio::select! {
-            answer = work(&shared, &mut child, &request) => answer,
+            answer = work(&shared, &mut child, &request, &*progress) => answer,
             // It cannot be told to stop.
             () = reply.closed() => {
                 child = None;
@@ -220,14 +234,15 @@ async fn work(
     shared: &Arc<Shared>,
     child: &mut Option<Known>,
     request: &Request,
+    progress: &(dyn Fn(f64) + Send + Sync),
 ) -> Result<ChunkVoices, DiarizeError> {
     let limit = shared.limit.of(request);
     let mut tried = 1;
     loop {
         let asked = match child {
-            Some(child) => child.keeper.ask(request, limit).await,
+            Some(child) => child.keeper.ask(request, limit, progress).await,
             None => match Known::start(shared) {
-                Ok(started) => child.insert(started).keeper.ask(request, limit).await,
+                Ok(started) => child.insert(started).keeper.ask(request, limit, progress).await,
                 Err(error) => Err(error),
             },
         };

@@ -1,5 +1,5 @@
 //! What the worker and its diarizing children say to each other: one JSON object a line, requests on the child's
-//! standard input, answers on its standard output. What the child writes to standard error is for the log.
+//! standard input, on its standard output how far it is, any number of times, and then the answer. What the child writes to standard error is for the log.
 
 use std::path::PathBuf;
 
@@ -40,6 +40,16 @@ pub(super) struct Request {
     pub(super) start: u64,
     /// The one after the last.
     pub(super) end: u64,
+}
+
+/// What a child says to a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Line {
+    /// So much of the work is done, 0 to 1.
+    Progress(f64),
+    /// All of it: the last line of a request.
+    Answer(Answer),
 }
 
 /// What a child answers to a request.

@@ -44,7 +44,9 @@ async fn a_child_that_is_killed_is_replaced() {
     let pool = &lab.pool;
     let meter = Meter::default();
     let killing = async {
-        wait::until("the first chunk", SOON, async || (meter.progress().done.0 > 0).then_some(())).await;
+        // All of it, not part: there are three of about 100 s each.
+        let is_done = || meter.progress().done.0 > 90_000;
+        wait::until("the first chunk", SOON, async || is_done().then_some(())).await;
         let [child] = pool.children()[..] else { panic!("one child: {:?}", pool.children()) };
         kill_process(pid(child), Signal::KILL).unwrap();
         child

@@ -1,6 +1,7 @@
 //! What is found.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use steno_runtime::Meter;
 use steno_shared::diarization::{Diarization, SpeakerCount};
@@ -46,6 +47,27 @@ async fn two_voices_are_two_speakers_who_take_turns() {
     for half in 2..8 {
         assert_eq!(heard[half], heard[half - 2], "{heard:?}");
     }
+}
+
+#[tokio::test]
+async fn progress_is_told_within_a_chunk() {
+    let lab = Lab::new(1, "");
+    let samples = conversation(4);
+    let (order, meter) = (lab.order(&samples), Meter::default());
+    let running = diarize(&order, &lab.pool, &meter);
+    tokio::pin!(running);
+    let mut seen = vec![Millis(0)];
+    loop {
+        tokio::select! {
+            found = &mut running => break drop(found.unwrap()),
+            () = tokio::time::sleep(Duration::from_millis(1)) => seen.push(meter.progress().done),
+        }
+    }
+    let whole = Millis::of_samples(samples.len() as u64);
+    assert!(seen.is_sorted() && *seen.last().unwrap() <= whole, "{seen:?}");
+    seen.retain(|done| *done > Millis(0) && *done < whole);
+    seen.dedup();
+    assert!(seen.len() >= 2, "a chunk of {whole} was told of as {seen:?}");
 }
 
 #[tokio::test]

@@ -15,6 +15,9 @@ pub(crate) struct SpeakersDocument {
     turns: Vec<SpeakerTurnDocument>,
     /// How many there may be, and how many were told apart.
     count: CountDocument,
+    /// What became of your edits that you may not expect; absent if there is nothing to say.
+    #[oai(skip_serializing_if_is_empty)]
+    warnings: Vec<String>,
 }
 
 /// A speaker.
@@ -86,6 +89,16 @@ impl SpeakersDocument {
                 max_speakers: count.max,
                 found: labelled.speakers.len() + merged,
             },
+            warnings: Vec::new(),
         }
+    }
+
+    /// Tells of names that nobody has any more.
+    pub(super) fn without(mut self, names: &[String]) -> Self {
+        let lost = |name: &String| {
+            format!("the name {name:?} is gone: the speaker who had it is one with another among so few")
+        };
+        self.warnings.extend(names.iter().map(lost));
+        self
     }
 }

@@ -79,14 +79,14 @@ pub(crate) async fn edit(
         }
         let asked = request.clone();
         let edited = of_stored(app, &job, move |stored| {
-            let edits = stored.edited(&asked)?;
+            let (edits, lost) = stored.edited(&asked)?;
             let labelled = stored.labelled(&edits);
-            Ok::<_, ApiError>((edits, labelled))
+            Ok::<_, ApiError>((edits, labelled, lost))
         });
-        let (edits, labelled) = edited.await?.map_err(|error| error.with_job(id))?;
+        let (edits, labelled, lost) = edited.await?.map_err(|error| error.with_job(id))?;
         if edits == job.speaker_edits || app.store.edit_speakers(&job, &edits).await? {
             tracing::info!(job.id = %id, "speakers edited");
-            return Ok(SpeakersDocument::of(&labelled, count(&job, &edits)));
+            return Ok(SpeakersDocument::of(&labelled, count(&job, &edits)).without(&lost));
         }
     }
     let message = "the speakers of this job are being changed by others all the time; try again";
@@ -141,15 +141,19 @@ impl Stored {
         labelled(self.transcript.clone(), heard, edits)
     }
 
-    /// The job's edits with those of a request.
-    fn edited(&self, request: &SpeakersRequest) -> Result<SpeakerEdits, ApiError> {
+    /// The job's edits with those of a request, and the names that are lost by it: of speakers that are no more.
+    fn edited(&self, request: &SpeakersRequest) -> Result<(SpeakerEdits, Vec<String>), ApiError> {
         let mut edits = self.job.speaker_edits.clone();
         let mut before = self.labelled(&edits);
+        let mut lost = Vec::new();
         if let Some(count) = request.count {
-            edits = self.regrouped(count, &edits, &before)?;
+            let regrouped = self.regrouped(count, &edits, &before)?;
+            let is_kept = |name: &String| regrouped.names.values().any(|kept| kept == name);
+            lost.extend(edits.names.values().filter(|name| !is_kept(name)).cloned());
+            edits = regrouped;
             before = self.labelled(&edits);
         }
-        edits.with(&request.change, &before).map_err(|error| match error {
+        let edits = edits.with(&request.change, &before).map_err(|error| match error {
             EditError::Nobody => {
                 let message = if self.transcript.segments.is_empty() {
                     "nobody says anything in this transcript, so it has no speakers".to_owned()
@@ -159,7 +163,10 @@ impl Stored {
                 ApiError::new(Cause::NotReady, message)
             }
             error => ApiError::field(error.to_string()),
-        })
+        })?;
+        // One that the same request gives again is not lost.
+        lost.retain(|name| !edits.names.values().any(|given| given == name));
+        Ok((edits, lost))
     }
 
     /// The edits with the voices grouped into another number of speakers.

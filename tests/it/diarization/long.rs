@@ -120,12 +120,9 @@ async fn long(minutes: f64) {
         let asked = Instant::now();
         let cancel = client.request(Method::POST, &format!("/v1/jobs/{job}/cancel"));
         assert!(answer(cancel).await.status.is_success());
-        let store = world.store().await;
+        // A child that is to stop is killed, and with it goes its memory.
         wait::until("the diarization to stop", STOPPED, async || {
-            let workers = store.workers().await.unwrap();
-            let is_free = workers.iter().any(|w| w.lane == Lane::Diarize && w.free == w.slots);
-            let stages = store.stages(job.parse().unwrap()).await.unwrap();
-            (is_free && stages.iter().all(|stage| stage.state != StageState::Running)).then_some(())
+            (world.worker(Lane::Transcribe).anonymous_memory_of_children() == 0).then_some(())
         })
         .await;
         println!("  stopped at {:.0} % within {} ms", point * 100.0, asked.elapsed().as_millis());

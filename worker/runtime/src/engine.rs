@@ -161,11 +161,8 @@ pub trait Diarizer: fmt::Debug {
     ///
     /// # Errors
     /// [`EngineError`].
-    fn diarize(
-        &mut self,
-        samples: &[f32],
-        progress: &mut dyn FnMut(f64),
-    ) -> Result<ChunkVoices, EngineError>;
+    fn diarize(&mut self, samples: &[f32], progress: &mut dyn FnMut(f64))
+    -> Result<ChunkVoices, EngineError>;
 }
 
 /// Who speaks when in a chunk.

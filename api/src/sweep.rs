@@ -1,10 +1,10 @@
-//! The sweeper: what killed processes left in the object store, and audio, jobs, idempotency keys and uploads past
-//! their retention.
+//! The sweeper: what killed processes left in the object store and of live sessions, and audio, jobs, idempotency keys
+//! and uploads past their retention.
 
 use std::time::Duration;
 
 use steno_shared::object::{ObjectKey, ObjectKind};
-use steno_shared::store::Retention;
+use steno_shared::store::{Retention, SESSION_LEASE};
 use tokio::time::MissedTickBehavior;
 
 use crate::App;
@@ -17,13 +17,23 @@ const DRY_RUN: Duration = Duration::from_secs(3600);
 /// How long the same request is known to be the same.
 const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
-/// Sweeps at the start and as often as the settings say.
+/// Sweeps at the start and as often as the settings say, and settles lost sessions more often than that: they keep their
+/// accounts from opening others.
 pub(crate) async fn run(app: App) {
-    let mut ticks = tokio::time::interval(app.settings.sweep_every.0.max(Duration::from_millis(100)));
+    let sweep_every = app.settings.sweep_every.0.max(Duration::from_millis(100));
+    let sweeps = every(sweep_every, async || sweep(&app).await);
+    let sessions = every(SESSION_LEASE / 3, async || {
+        tell("sessions of killed processes", lost_sessions(&app).await);
+    });
+    tokio::join!(sweeps, sessions);
+}
+
+async fn every(period: Duration, mut step: impl AsyncFnMut()) {
+    let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        sweep(&app).await;
+        step().await;
     }
 }
 
@@ -43,6 +53,10 @@ fn tell(what: &str, removed: Result<usize, ApiError>) {
     if removed > 0 {
         tracing::info!(removed, what, "swept");
     }
+}
+
+async fn lost_sessions(app: &App) -> Result<usize, ApiError> {
+    Ok(app.store.reap_sessions().await?)
 }
 
 async fn orphans(app: &App) -> Result<usize, ApiError> {

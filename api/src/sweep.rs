@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use steno_shared::object::{ObjectKey, ObjectKind};
 use steno_shared::store::{Retention, SESSION_LEASE};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::App;
 use crate::error::ApiError;
@@ -21,20 +21,27 @@ const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 /// accounts from opening others.
 pub(crate) async fn run(app: App) {
     let sweep_every = app.settings.sweep_every.0.max(Duration::from_millis(100));
-    let sweeps = every(sweep_every, async || sweep(&app).await);
-    let sessions = every(SESSION_LEASE / 3, async || {
-        tell("sessions of killed processes", lost_sessions(&app).await);
-    });
-    tokio::join!(sweeps, sessions);
+    let (mut sweeps, mut settlings) = (every(sweep_every), every(SESSION_LEASE / 3));
+    // One that takes long does not keep the other waiting.
+    let sweeping = async {
+        loop {
+            sweeps.tick().await;
+            sweep(&app).await;
+        }
+    };
+    let settling = async {
+        loop {
+            settlings.tick().await;
+            tell("sessions of killed processes", lost_sessions(&app).await);
+        }
+    };
+    tokio::join!(sweeping, settling);
 }
 
-async fn every(period: Duration, mut step: impl AsyncFnMut()) {
+fn every(period: Duration) -> Interval {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        step().await;
-    }
+    ticks
 }
 
 /// One step that fails does not keep the others.

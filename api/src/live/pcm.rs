@@ -43,7 +43,7 @@ pub(crate) struct UnknownEncoding(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PcmError {
     /// Nobody sends such a rate.
-    #[error("sample_rate must lie between {} and {}, not be {0}", RATES.start(), RATES.end())]
+    #[error("sample_rate must lie between 8000 and 48000, not be {0}")]
     Rate(u32),
     /// The resampler failed, which is a fault of this program.
     #[error("cannot resample from {0} Hz: {1}")]

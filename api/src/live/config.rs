@@ -103,15 +103,6 @@ impl Config {
         Ok(self)
     }
 
-    /// How many bytes a sample has.
-    pub(super) fn sample_bytes(&self) -> usize {
-        match self.encoding {
-            Encoding::S16le => 2,
-            Encoding::F32le => 4,
-            Encoding::Mulaw => 1,
-        }
-    }
-
     fn set(&mut self, name: &str, value: &str) -> Result<(), ApiError> {
         match name {
             "model" => value.trim().clone_into(&mut self.model),
@@ -205,7 +196,7 @@ mod tests {
             (config.model.as_str(), config.language.unwrap().code(), config.rate),
             ("mini", "en", 48_000)
         );
-        assert_eq!((config.encoding, config.sample_bytes()), (Encoding::Mulaw, 1));
+        assert_eq!(config.encoding, Encoding::Mulaw);
         assert_eq!(config.text_mode, TextMode::Cumulative);
         assert!(config.store && config.resume && !config.partials);
         assert_eq!((config.endpoint_ms, config.last_seq), (300, 7));
@@ -217,7 +208,7 @@ mod tests {
         for fields in [json!({}), json!({"language": null, "sample_rate": null}), json!({"language": "auto"})]
         {
             let config = of(&fields).unwrap();
-            assert_eq!((config.rate, config.encoding, config.sample_bytes()), (16_000, Encoding::S16le, 2));
+            assert_eq!((config.rate, config.encoding), (16_000, Encoding::S16le));
             assert!(config.language.is_none() && config.partials && !config.store && !config.resume);
             assert_eq!((config.text_mode, config.endpoint_ms), (TextMode::Segment, 450));
         }

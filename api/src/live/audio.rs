@@ -37,7 +37,7 @@ impl Audio {
     /// The samples at 16 kHz that these bytes make. Samples may lie in two frames.
     ///
     /// # Errors
-    /// With a sentence for people.
+    /// If the filters fail, which is a fault of this program.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Vec<i16>, String> {
         let mut out = Vec::new();
         let mut rest = bytes;
@@ -62,7 +62,7 @@ impl Audio {
     /// What the filters still hold at the end.
     ///
     /// # Errors
-    /// With a sentence for people.
+    /// If the filters fail, which is a fault of this program.
     pub(super) fn finish(&mut self) -> Result<Vec<i16>, String> {
         let mut out = Vec::new();
         self.pcm.finish(&mut out).map_err(|error| error.to_string())?;

@@ -6,11 +6,9 @@ use steno_shared::language::Language;
 use steno_shared::live::{ENDPOINT_MS, ENDPOINTS_MS};
 use steno_shared::time::SAMPLE_RATE;
 
-use super::pcm::Encoding;
+use super::pcm::{Encoding, RATES};
 use crate::error::ApiError;
 use crate::options;
-
-const RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 
 /// The wishes, each with its default.
 #[derive(Debug, Clone)]

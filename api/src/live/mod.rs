@@ -20,7 +20,7 @@ mod links;
 mod messages;
 mod meter;
 mod outbox;
-mod pcm;
+pub(crate) mod pcm;
 mod resume;
 mod script;
 mod session;

@@ -256,8 +256,8 @@ impl Session {
         match audio.take(bytes) {
             Ok(samples) => self.hearing.feed.push(&samples),
             Err(error) => {
-                let sentence = format!("the audio cannot be read: {error}");
-                return self.fail(&Cause { sentence, code: "invalid_audio", close: 1008 }, FINISH);
+                tracing::error!(session.id = %self.id, error, "audio cannot be read");
+                return self.fail(&internal(), FINISH);
             }
         }
         self.last_sign = Instant::now();

@@ -61,7 +61,7 @@ impl Session {
         let app = &self.app;
         let model = app.registry.resolve_live(&self.config.model, &app.settings.model_aliases).await?;
         let pcm = Pcm::new(self.config.encoding, self.config.rate);
-        let pcm = pcm.map_err(|error| ApiError::field(format!("sample_rate: {error}")))?;
+        let pcm = pcm.map_err(|error| ApiError::field(error.to_string()))?;
         self.audio = Some(Audio::new(pcm, self.config.encoding.width(), self.config.rate));
         self.model = Some(model);
         self.script.language = self.config.language.map(|language| (language, 1.0));

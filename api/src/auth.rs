@@ -75,15 +75,30 @@ impl Caller {
 
     /// Who sends this request.
     pub(crate) async fn of(request: &Request, app: &App) -> Result<Self, ApiError> {
-        let caller = match request.headers().get(AUTHORIZATION) {
-            None => Self::without_key(request, app)?,
-            Some(header) => Self::with_key(header.to_str().unwrap_or_default(), app).await?,
+        Self::known_by(request, None, app).await
+    }
+
+    /// Who sends this request, which may have a key elsewhere than in its header.
+    pub(crate) async fn known_by(request: &Request, key: Option<&str>, app: &App) -> Result<Self, ApiError> {
+        let caller = match (request.headers().get(AUTHORIZATION), key) {
+            (Some(header), _) => Self::with_header(header.to_str().unwrap_or_default(), app).await?,
+            (None, Some(key)) => Self::with_key(key, app).await?,
+            (None, None) => Self::without_key(request, app)?,
         };
-        app.rates.count(&caller.account, caller.limits.requests_per_minute).map_err(|seconds| {
+        caller.counted(app)
+    }
+
+    /// Who has this key, which came after the request.
+    pub(crate) async fn of_key(key: &str, app: &App) -> Result<Self, ApiError> {
+        Self::with_key(key, app).await?.counted(app)
+    }
+
+    fn counted(self, app: &App) -> Result<Self, ApiError> {
+        app.rates.count(&self.account, self.limits.requests_per_minute).map_err(|seconds| {
             let message = format!("too many requests; try again in {seconds} s");
             ApiError::new(Cause::RateLimited, message).retry_after(seconds)
         })?;
-        Ok(caller)
+        Ok(self)
     }
 
     fn without_key(request: &Request, app: &App) -> Result<Self, ApiError> {
@@ -109,14 +124,17 @@ impl Caller {
         Self::in_tier(app, account, ANONYMOUS_TIER.to_owned())
     }
 
-    async fn with_key(header: &str, app: &App) -> Result<Self, ApiError> {
-        let invalid = |message: &str| ApiError::new(Cause::InvalidKey, message);
+    async fn with_header(header: &str, app: &App) -> Result<Self, ApiError> {
         let (scheme, key) = header.split_once(' ').unwrap_or_default();
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(invalid(
-                "the Authorization header must be `Bearer KEY`, with an API key of this server",
-            ));
+            let message = "the Authorization header must be `Bearer KEY`, with an API key of this server";
+            return Err(ApiError::new(Cause::InvalidKey, message));
         }
+        Self::with_key(key, app).await
+    }
+
+    async fn with_key(key: &str, app: &App) -> Result<Self, ApiError> {
+        let invalid = |message: &str| ApiError::new(Cause::InvalidKey, message);
         // The checksum is looked at first: a typo costs no query.
         let malformed = |_| invalid("this API key is malformed; was it copied whole?");
         let key: ApiKey = key.trim().parse().map_err(malformed)?;

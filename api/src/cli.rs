@@ -30,6 +30,8 @@ enum Command {
     Migrate(Common),
     /// Transcribe files or addresses on a server
     Transcribe(command::transcribe::Transcribe),
+    /// Transcribe as it is said: a microphone or a file, live
+    Listen(command::listen::Listen),
     /// List, show, cancel, delete or retry jobs, and read their transcripts
     Jobs(command::jobs::Jobs),
     /// Make, list and revoke keys, and grant credits, in the database of this machine
@@ -61,6 +63,7 @@ impl Command {
     fn written(&self) -> Written {
         match self {
             Self::Transcribe(arguments) => Written::by(&arguments.json),
+            Self::Listen(arguments) => arguments.written(),
             Self::Jobs(arguments) => Written::by(&arguments.json),
             Self::Keys(arguments) => Written::by(&arguments.json),
             Self::Models(arguments) => Written::by(&arguments.json),
@@ -94,6 +97,7 @@ impl Command {
                 Self::Migrate(common) => Ok(migrate::run(common).await?),
                 Self::Openapi => Ok(std::io::stdout().write_all(openapi::yaml().as_bytes())?),
                 Self::Transcribe(arguments) => command::transcribe::run(arguments).await,
+                Self::Listen(arguments) => command::listen::run(arguments).await,
                 Self::Jobs(arguments) => command::jobs::run(arguments).await,
                 Self::Keys(arguments) => command::keys::run(arguments).await,
                 Self::Models(arguments) => command::models::run(arguments).await,

@@ -91,6 +91,10 @@ pub(crate) enum Cause {
     NoWorker,
     /// Too many jobs wait already.
     QueueFull,
+    /// What was asked for is spoken over a WebSocket alone.
+    UpgradeRequired,
+    /// As many live sessions are open as may.
+    TooManySessions,
     /// The server is being stopped.
     Stopping,
     /// The client waited as long as it may; the job runs on.
@@ -136,6 +140,7 @@ impl Cause {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::OtherRequest | Self::Job(FailureCode::Incomplete) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyJobs
             | Self::TooManyUploads
@@ -156,6 +161,7 @@ impl Cause {
             ) => StatusCode::BAD_REQUEST,
             Self::NoWorker
             | Self::QueueFull
+            | Self::TooManySessions
             | Self::Stopping
             | Self::WaitedTooLong
             | Self::Job(FailureCode::ModelNotInstalled | FailureCode::OutOfSpace) => {
@@ -194,6 +200,8 @@ impl Cause {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::NoWorker => "no_worker",
             Self::QueueFull => "queue_full",
+            Self::UpgradeRequired => "upgrade_required",
+            Self::TooManySessions => "too_many_sessions",
             Self::Stopping => "stopping",
             Self::WaitedTooLong => "waited_too_long",
             Self::Job(code) => code.as_str(),
@@ -258,6 +266,11 @@ impl ApiError {
         Self { allowance: Some(Box::new(allowance)), ..self }
     }
 
+    /// Its cause, as programs know it.
+    pub(crate) fn code(&self) -> &'static str {
+        self.cause.code()
+    }
+
     /// When to try again, in seconds.
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
@@ -317,6 +330,11 @@ impl IntoResponse for ApiError {
             allowance.write(headers);
         }
         match status {
+            StatusCode::UPGRADE_REQUIRED => {
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            }
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }

@@ -20,6 +20,7 @@ mod install;
 mod issue;
 mod job_document;
 mod json_body;
+mod live;
 pub mod migrate;
 pub mod openapi;
 mod options;

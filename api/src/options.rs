@@ -13,6 +13,8 @@ use crate::reply::Shape;
 mod shaping;
 mod wording;
 
+pub(crate) use wording::prompt;
+
 /// The written form of a transcript.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -174,7 +176,7 @@ impl TranscribeOptions {
 }
 
 /// Every form in which clients write a truth value; an empty one is an error, as is any other.
-fn boolean(name: &str, value: &str) -> Result<bool, ApiError> {
+pub(crate) fn boolean(name: &str, value: &str) -> Result<bool, ApiError> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
@@ -182,7 +184,7 @@ fn boolean(name: &str, value: &str) -> Result<bool, ApiError> {
     }
 }
 
-fn language(value: &str) -> Result<Option<Language>, ApiError> {
+pub(crate) fn language(value: &str) -> Result<Option<Language>, ApiError> {
     if value.is_empty() || value.eq_ignore_ascii_case("auto") {
         return Ok(None);
     }

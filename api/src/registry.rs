@@ -55,10 +55,9 @@ impl Registry {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let workers = self.workers().await?;
-            let Some(missing) = missing(&workers) else { return Ok(workers) };
+            let Some(lane) = missing(&workers) else { return Ok(workers) };
             if Instant::now() >= deadline {
-                let message = format!("no {missing} worker is running at the moment; try again shortly");
-                return Err(ApiError::new(Cause::NoWorker, message));
+                return Err(self::missing(lane));
             }
             tokio::time::sleep(FRESH).await;
         }
@@ -67,12 +66,29 @@ impl Registry {
     /// The model that a request means: one that is installed.
     pub(crate) async fn resolve(&self, name: &str, aliases: &Aliases) -> Result<&'static Model, ApiError> {
         let workers = self.require_workers().await?;
+        self.named(name, aliases, &workers)
+    }
+
+    /// The model that a live session means: one that a worker of live sessions has.
+    pub(crate) async fn resolve_live(
+        &self,
+        name: &str,
+        aliases: &Aliases,
+    ) -> Result<&'static Model, ApiError> {
+        let workers = self.workers().await?.of_streams();
+        if workers.0.is_empty() {
+            return Err(missing(Lane::Stream));
+        }
+        self.named(name, aliases, &workers)
+    }
+
+    fn named(&self, name: &str, aliases: &Aliases, workers: &Workers) -> Result<&'static Model, ApiError> {
         let installed = workers.models();
         let available = || installed.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
         let model = match aliases.resolve(name) {
             Named::Model(model) => model,
             Named::Default => self
-                .default(&workers)
+                .default(workers)
                 .ok_or_else(|| ApiError::new(Cause::NoWorker, "no model is installed on this server yet"))?,
             Named::Unknown => {
                 let known: Vec<_> = catalog::models().iter().map(|model| model.id.as_str()).collect();
@@ -105,7 +121,22 @@ impl Registry {
     }
 }
 
+fn missing(lane: Lane) -> ApiError {
+    let message = format!("no {lane} worker is running at the moment; try again shortly");
+    ApiError::new(Cause::NoWorker, message)
+}
+
 impl Workers {
+    /// Those that take live sessions.
+    fn of_streams(&self) -> Self {
+        Self(self.stream_workers().cloned().collect())
+    }
+
+    /// Those that take live sessions.
+    pub(crate) fn stream_workers(&self) -> impl Iterator<Item = &WorkerRecord> {
+        self.0.iter().filter(|worker| worker.lane == Lane::Stream && worker.address.is_some())
+    }
+
     /// The installed models, in the order of the catalogue.
     pub(crate) fn models(&self) -> Vec<ModelId> {
         let installed = |id: &ModelId| self.0.iter().flat_map(|worker| &worker.models).any(|m| m.id == *id);

@@ -64,9 +64,11 @@ pub async fn serve(app: App, listener: TcpListener) {
         body_timeout: app.settings.body_timeout.0,
     };
     let stop = app.stop.clone();
+    let live = app.live.clone();
     let sweeper = tokio::spawn(sweep::run(app.clone()));
     let finisher = tokio::spawn(uploads::finish_all(app.clone()));
     edge::serve(listener, endpoint(app), limits, stop).await;
+    live.ended().await;
     sweeper.abort();
     finisher.abort();
 }

@@ -122,6 +122,26 @@ pub struct ApiSettings {
     /// Time without a byte after which a resumable upload is removed
     #[arg(long, env = "STENO_UPLOAD_EXPIRY", value_name = "TIME", default_value = "24h")]
     pub upload_expiry: Span,
+
+    /// Live sessions open at once; one more is answered 503
+    #[arg(long, env = "STENO_STREAMS", value_name = "N", default_value_t = 2000)]
+    pub streams: usize,
+
+    /// Time without audio or a sign of life after which a live session is finished
+    #[arg(long, env = "STENO_STREAM_IDLE", value_name = "TIME", default_value = "120s")]
+    pub stream_idle: Span,
+
+    /// Time for the first frame of a live session to come
+    #[arg(long, env = "STENO_STREAM_CONFIG_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    pub stream_config_timeout: Span,
+
+    /// How long a live session may last
+    #[arg(long, env = "STENO_STREAM_MAX", value_name = "TIME", default_value = "6h")]
+    pub stream_max: Span,
+
+    /// How long a live session that wishes it waits for its client to come back
+    #[arg(long, env = "STENO_STREAM_RESUME", value_name = "TIME", default_value = "30s")]
+    pub stream_resume: Span,
 }
 
 impl ApiSettings {

@@ -14,6 +14,7 @@ use steno_shared::{catalog, object, settings::Common};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
+use crate::live::{Links, Live};
 use crate::rates::{Rates, Streams};
 use crate::readiness::Readiness;
 use crate::registry::Registry;
@@ -37,6 +38,7 @@ pub struct App {
     /// Keeps the addresses of callers from being guessed from their hashes.
     pub(crate) address_secret: Arc<str>,
     pub(crate) uploads: Uploads,
+    pub(crate) live: Live,
     /// Where URLs and webhooks may lead, beside the public internet.
     pub(crate) networks: Arc<Networks>,
     /// Cancelled when the server is being stopped.
@@ -60,16 +62,18 @@ impl App {
         let default_model = api.default_model().map_err(anyhow::Error::msg)?;
         let tiers = api.read_tiers().map_err(anyhow::Error::msg)?;
         let address_secret = store.secret("address", ApiKey::random().reveal()).await?;
+        let registry = Registry::new(store.clone(), default_model);
         Ok(Self {
             tiers: Arc::new(tiers),
             rates: Rates::default(),
             streams: Streams::default(),
             address_secret: address_secret.into(),
             settings: Arc::new(api.clone()),
-            registry: Registry::new(store.clone(), default_model),
+            registry: registry.clone(),
             waiters: Waiters::new(store.clone(), ChangeFeed::of_sqlite(path)),
             readiness: Readiness::default(),
             uploads: Uploads::default(),
+            live: Live::new(Links::new(registry, store.clone()), api.streams),
             networks: Arc::new(common.allow_networks.clone()),
             store,
             queue,

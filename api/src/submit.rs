@@ -308,7 +308,7 @@ fn digest(source: &Source, options: &TranscribeOptions) -> Result<String, ApiErr
     Ok(Sha256::digest(asked).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-async fn refused(app: &App, caller: &Caller, refusal: Refusal) -> ApiError {
+pub(crate) async fn refused(app: &App, caller: &Caller, refusal: Refusal) -> ApiError {
     match refusal {
         Refusal::Concurrent(limit) => too_many_running(limit),
         Refusal::Queued(limit) => too_many_waiting(limit),

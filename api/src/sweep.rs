@@ -1,11 +1,11 @@
-//! The sweeper: what killed processes left in the object store, and audio, jobs, idempotency keys and uploads past
-//! their retention.
+//! The sweeper: what killed processes left in the object store and of live sessions, and audio, jobs, idempotency keys
+//! and uploads past their retention.
 
 use std::time::Duration;
 
 use steno_shared::object::{ObjectKey, ObjectKind};
-use steno_shared::store::Retention;
-use tokio::time::MissedTickBehavior;
+use steno_shared::store::{Retention, SESSION_LEASE};
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::App;
 use crate::error::ApiError;
@@ -17,14 +17,31 @@ const DRY_RUN: Duration = Duration::from_secs(3600);
 /// How long the same request is known to be the same.
 const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
-/// Sweeps at the start and as often as the settings say.
+/// Sweeps at the start and as often as the settings say, and settles lost sessions more often than that: they keep their
+/// accounts from opening others.
 pub(crate) async fn run(app: App) {
-    let mut ticks = tokio::time::interval(app.settings.sweep_every.0.max(Duration::from_millis(100)));
+    let sweep_every = app.settings.sweep_every.0.max(Duration::from_millis(100));
+    let (mut sweeps, mut settlings) = (every(sweep_every), every(SESSION_LEASE / 3));
+    // One that takes long does not keep the other waiting.
+    let sweeping = async {
+        loop {
+            sweeps.tick().await;
+            sweep(&app).await;
+        }
+    };
+    let settling = async {
+        loop {
+            settlings.tick().await;
+            tell("sessions of killed processes", lost_sessions(&app).await);
+        }
+    };
+    tokio::join!(sweeping, settling);
+}
+
+fn every(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        sweep(&app).await;
-    }
+    ticks
 }
 
 /// One step that fails does not keep the others.
@@ -43,6 +60,10 @@ fn tell(what: &str, removed: Result<usize, ApiError>) {
     if removed > 0 {
         tracing::info!(removed, what, "swept");
     }
+}
+
+async fn lost_sessions(app: &App) -> Result<usize, ApiError> {
+    Ok(app.store.reap_sessions().await?)
 }
 
 async fn orphans(app: &App) -> Result<usize, ApiError> {

@@ -16,11 +16,14 @@ pub fn init(settings: &Common) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(&settings.log)?;
     // Statements are no business of a reader of logs; they stay available by naming the target.
     let quieter = ["sqlx=warn", "sea_orm=warn", "sea_orm_migration=warn", "apalis=warn"];
+    // What clients send and get, frame by frame, with keys, is nobody's business at any level.
+    let silent = "tungstenite=warn";
     let filter = quieter.iter().try_fold(filter, |filter, directive| {
         let target = directive.split('=').next().unwrap_or_default();
         let named = settings.log.contains(target);
         Ok::<_, ParseError>(if named { filter } else { filter.add_directive(directive.parse()?) })
     })?;
+    let filter = filter.add_directive(silent.parse()?);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).compact().init(),

@@ -29,9 +29,10 @@ const RULES: &[(&str, &str)] = &[
          SELECT 1 FROM usage u WHERE u.account = x.account AND u.period = x.period)",
     ),
     (
-        "only a job under way has a reservation",
+        "only a job under way and an open session have a reservation",
         "SELECT r.job_id || ' ' || COALESCE(j.state, 'is gone') AS wrong FROM reservation r \
-         LEFT JOIN job j ON j.id = r.job_id WHERE j.state IS NULL OR j.state NOT IN ('queued', 'processing')",
+         LEFT JOIN job j ON j.id = r.job_id LEFT JOIN live_session l ON l.id = r.job_id \
+         WHERE l.id IS NULL AND (j.state IS NULL OR j.state NOT IN ('queued', 'processing'))",
     ),
     (
         "a job with a result is charged its minutes, once",
@@ -67,14 +68,26 @@ const RULES: &[(&str, &str)] = &[
          OR j.duration_ms = 0 THEN 1 ELSE (j.duration_ms + 59999) / 60000 END",
     ),
     (
-        "no account has more jobs at once than it may",
-        "SELECT account || ' ' || COUNT(*) AS wrong FROM job WHERE state = 'processing' \
+        "no account has more jobs and sessions at once than it may",
+        "SELECT account || ' ' || COUNT(*) AS wrong FROM (\
+         SELECT account, concurrent FROM job WHERE state = 'processing' UNION ALL \
+         SELECT account, CAST(limits ->> 'concurrent' AS INTEGER) AS concurrent FROM live_session) x \
          GROUP BY account HAVING COUNT(*) > MIN(concurrent)",
     ),
     (
         "only a job under way has a stage that is to be done",
         "SELECT s.job_id || ' ' || s.kind AS wrong FROM stage s JOIN job j ON j.id = s.job_id \
          WHERE s.state = 'queued' AND j.state NOT IN ('queued', 'processing')",
+    ),
+    (
+        "a session has reserved no more than it has begun, and nothing without audio",
+        "SELECT l.id AS wrong FROM live_session l JOIN reservation r ON r.job_id = l.id \
+         WHERE r.amount > (l.audio_ms + 59999) / 60000",
+    ),
+    (
+        "what is reserved or charged of an open session is one of its day's transcriptions at most",
+        "SELECT l.id AS wrong FROM live_session l WHERE EXISTS (SELECT 1 FROM charge c WHERE c.job_id = l.id) \
+         OR (SELECT COUNT(*) FROM reservation r WHERE r.job_id = l.id AND r.period LIKE 'day:%') > 1",
     ),
     (
         "a job under way has one stage that is to be done, with a diarization beside its transcription or without",

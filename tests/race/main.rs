@@ -1,5 +1,5 @@
-//! A process that makes jobs, works on them and takes them back, at random, until it is killed: one of those
-//! whose races the ledger's test sets off. `steno-race FOLDER`.
+//! A process that makes jobs, works on them and takes them back, and serves live sessions, at random, until it is
+//! killed: one of those whose races the ledger's test sets off. `steno-race FOLDER`.
 
 #![expect(clippy::unwrap_used, reason = "a race stops at the first thing that is not as it must be")]
 
@@ -17,7 +17,8 @@ use steno_shared::job::{
 };
 use steno_shared::object::ObjectKey;
 use steno_shared::settings::DatabaseUrl;
-use steno_shared::store::{JobFilter, Store, StoreError};
+use steno_shared::store::{JobFilter, KeptSession, NewSession, SessionBeat, Store, StoreError};
+use steno_shared::time::Millis;
 use steno_tests::race;
 
 /// So short that the stages of a killed process are soon taken over, and those of a slow one too.
@@ -27,7 +28,8 @@ const LEASE: Duration = Duration::from_millis(150);
 async fn main() {
     let folder = PathBuf::from(std::env::args_os().nth(1).unwrap());
     let store = Store::open(&DatabaseUrl::Sqlite(folder.join("steno.db"))).await.unwrap();
-    let mut racer = Racer { store, owner: WorkerId::of_this_process("race"), claims: Vec::new() };
+    let mut racer =
+        Racer { store, owner: WorkerId::of_this_process("race"), claims: Vec::new(), sessions: Vec::new() };
     loop {
         racer.step().await.unwrap();
     }
@@ -38,6 +40,15 @@ struct Racer {
     owner: WorkerId,
     /// What it works on, some of it lost already.
     claims: Vec<Claim>,
+    /// Those that it serves, some of them settled by others already.
+    sessions: Vec<Session>,
+}
+
+#[derive(Clone, Copy)]
+struct Session {
+    id: JobId,
+    audio: Millis,
+    is_paid: bool,
 }
 
 fn below(bound: usize) -> usize {
@@ -54,7 +65,7 @@ fn pick<T: Clone>(values: &[T]) -> Option<T> {
 
 impl Racer {
     async fn step(&mut self) -> Result<(), StoreError> {
-        match below(24) {
+        match below(28) {
             0..6 => self.create().await,
             6..12 => self.claim().await,
             12..17 => self.finish().await,
@@ -63,6 +74,10 @@ impl Racer {
             19 => self.store.reap(pick(Lane::ALL).unwrap()).await.map(|_| ()),
             20..22 => self.retry().await,
             22 => self.cancel().await,
+            24 => self.open_session().await,
+            25 => self.hear_session().await,
+            26 => self.close_session().await,
+            27 => self.store.reap_sessions().await.map(|_| ()),
             _ if one_in(3) => self.remove().await,
             _ => self.store.grant_credits(&AccountId::of_row("paid"), 3, "").await.map(|_| ()),
         }
@@ -128,6 +143,50 @@ impl Racer {
     async fn cancel(&self) -> Result<(), StoreError> {
         let Some(job) = self.job(&[]).await? else { return Ok(()) };
         self.store.cancel_job(job.id).await.map(|_| ())
+    }
+
+    async fn open_session(&mut self) -> Result<(), StoreError> {
+        let (account, limits) = pick(&race::accounts()).unwrap();
+        let new = NewSession { id: JobId::random(), account, limits, owner: self.owner.clone() };
+        if self.store.open_session(&new).await?.is_none() {
+            self.sessions.push(Session { id: new.id, audio: Millis(0), is_paid: true });
+        }
+        Ok(())
+    }
+
+    async fn hear_session(&mut self) -> Result<(), StoreError> {
+        if self.sessions.is_empty() {
+            return Ok(());
+        }
+        let at = below(self.sessions.len());
+        let session = &mut self.sessions[at];
+        session.audio.0 += below(90_000) as u64;
+        match self.store.hear_session(session.id, session.audio).await? {
+            SessionBeat::Held => {}
+            SessionBeat::Short(_) => session.is_paid = false,
+            SessionBeat::Lost => drop(self.sessions.swap_remove(at)),
+        }
+        Ok(())
+    }
+
+    /// One of its sessions; now and then it forgets that it has closed it.
+    async fn close_session(&mut self) -> Result<(), StoreError> {
+        if self.sessions.is_empty() {
+            return Ok(());
+        }
+        let at = below(self.sessions.len());
+        let Session { id, audio, is_paid } = self.sessions[at];
+        if !one_in(8) {
+            self.sessions.swap_remove(at);
+        }
+        let kept = KeptSession {
+            transcript: ObjectKey::transcript(id, 1),
+            duration: audio,
+            options: JobOptions { model: ModelId::from("mini"), ..JobOptions::default() },
+            request_id: String::new(),
+        };
+        let kept = Some(&kept).filter(|_| is_paid && one_in(2));
+        self.store.close_session(id, audio, kept).await.map(|_| ())
     }
 
     async fn remove(&self) -> Result<(), StoreError> {

@@ -51,6 +51,16 @@ pub(crate) enum ClientError {
         /// For people.
         message: String,
     },
+    /// A live session was refused, or has ended before its audio.
+    #[error("{message}")]
+    Session {
+        /// Its id, if it had begun.
+        id: Option<String>,
+        /// For programs.
+        code: String,
+        /// For people.
+        message: String,
+    },
     /// Ctrl-C. The text says what has become of the job.
     #[error("interrupted; {0}")]
     Interrupted(String),
@@ -83,6 +93,13 @@ impl ClientError {
             Self::Refused(refusal) => return refusal.document.clone(),
             Self::Job { id, code, message } => {
                 return json!({"error": message, "code": code, "job_id": id});
+            }
+            Self::Session { id, code, message } => {
+                let mut document = json!({"error": message, "code": code});
+                if let Some(id) = id {
+                    document["session_id"] = json!(id);
+                }
+                return document;
             }
             Self::Unreachable { .. } => "unreachable",
             Self::Broken { .. } => "connection_broken",

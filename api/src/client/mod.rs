@@ -7,6 +7,7 @@ pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod follow;
 pub(crate) mod job;
+pub(crate) mod live;
 pub(crate) mod media;
 pub(crate) mod retry;
 pub(crate) mod server;

@@ -110,6 +110,11 @@ impl Server {
         ClientError::Foreign { server: self.base.to_string(), what: what.to_owned() }
     }
 
+    /// A connection that broke.
+    pub(crate) fn broken(&self, reason: &str) -> ClientError {
+        ClientError::Broken { server: self.base.to_string(), reason: reason.to_owned() }
+    }
+
     /// What a failed connection means.
     pub(crate) fn failed(&self, error: &reqwest::Error) -> ClientError {
         let (server, reason) = (self.base.to_string(), root(error));
@@ -120,7 +125,8 @@ impl Server {
         }
     }
 
-    async fn refusal(&self, response: Response) -> ClientError {
+    /// What an answer that is no success means.
+    pub(crate) async fn refusal(&self, response: Response) -> ClientError {
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_redirection() {
             let target = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("elsewhere");

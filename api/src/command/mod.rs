@@ -6,6 +6,7 @@ pub(crate) mod bench;
 mod error;
 pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod listen;
 pub(crate) mod models;
 mod output;
 mod progress;

@@ -42,7 +42,7 @@ pub(super) fn set(text: &mut TextOptions, name: &str, value: &str) -> Result<(),
     Ok(())
 }
 
-fn prompt(value: &str) -> Result<Option<String>, ApiError> {
+pub(crate) fn prompt(value: &str) -> Result<Option<String>, ApiError> {
     if value.chars().count() > MAX_PROMPT {
         return Err(ApiError::field(format!("prompt is longer than {MAX_PROMPT} characters")));
     }

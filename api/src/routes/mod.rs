@@ -23,7 +23,7 @@ use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, h
 use poem_openapi::{OpenApiService, Tags};
 
 use crate::state::App;
-use crate::{edge, openapi};
+use crate::{edge, live, openapi};
 
 /// The groups of operations in the document.
 #[derive(Tags)]
@@ -93,6 +93,7 @@ pub fn endpoint(app: App) -> BoxEndpoint<'static, Response> {
     let document = Arc::new(openapi::document());
     Route::new()
         .at("/openapi.yaml", get(openapi_yaml))
+        .at("/v1/stream", get(live::stream))
         .nest("/", service())
         .data(app)
         .around(move |route, request| {

@@ -8,9 +8,10 @@ use crate::account::AccountId;
 use crate::id::JobId;
 use crate::job::{Admission, Idempotency, JobState, NewJob, Priority, Refusal, Source, StageKind};
 
-/// The jobs of account $1 that run or are waited on.
-const IN_FLIGHT: &str = "SELECT COUNT(*) AS n FROM job WHERE account = $1 \
-     AND (state = 'processing' OR (state = 'queued' AND priority > 0))";
+/// The jobs of account $1 that run or are waited on, and its open sessions.
+pub(super) const IN_FLIGHT: &str = "SELECT (SELECT COUNT(*) FROM job WHERE account = $1 \
+     AND (state = 'processing' OR (state = 'queued' AND priority > 0))) \
+     + (SELECT COUNT(*) FROM live_session WHERE account = $1) AS n";
 /// The jobs of account $1 that wait for their turn.
 const WAITING: &str =
     "SELECT COUNT(*) AS n FROM job WHERE account = $1 AND state = 'queued' AND priority = 0";
@@ -168,7 +169,20 @@ impl Store {
         writing: &Writing<'_>,
         account: &AccountId,
     ) -> Result<i64, StoreError> {
-        let row = writing.transaction.query_one_raw(self.statement(WAITING, [account.as_str().into()])).await;
+        self.count(writing, WAITING, account).await
+    }
+
+    /// How many of the account's jobs run or are waited on, with its open sessions.
+    pub(super) async fn in_flight(
+        &self,
+        writing: &Writing<'_>,
+        account: &AccountId,
+    ) -> Result<i64, StoreError> {
+        self.count(writing, IN_FLIGHT, account).await
+    }
+
+    async fn count(&self, writing: &Writing<'_>, sql: &str, account: &AccountId) -> Result<i64, StoreError> {
+        let row = writing.transaction.query_one_raw(self.statement(sql, [account.as_str().into()])).await;
         column(&row.map_err(during("count jobs"))?.ok_or_else(|| unreadable("no count"))?, "n")
     }
 
@@ -180,17 +194,15 @@ impl Store {
     }
 
     async fn refusal(&self, writing: &Writing<'_>, new: &NewJob) -> Result<Option<Refusal>, StoreError> {
-        let count = async |sql: &str| {
-            let row =
-                writing.transaction.query_one_raw(self.statement(sql, [new.account.as_str().into()])).await;
-            let row = row.map_err(during("count jobs"))?.ok_or_else(|| unreadable("no count"))?;
-            column::<i64>(&row, "n")
-        };
         match (new.priority, new.limits.concurrent, new.limits.queued) {
-            (Priority::Interactive, Some(limit), _) if count(IN_FLIGHT).await? >= i64::from(limit) => {
+            (Priority::Interactive, Some(limit), _)
+                if self.in_flight(writing, &new.account).await? >= i64::from(limit) =>
+            {
                 Ok(Some(Refusal::Concurrent(limit)))
             }
-            (Priority::Batch, _, Some(limit)) if count(WAITING).await? >= i64::from(limit) => {
+            (Priority::Batch, _, Some(limit))
+                if self.waiting_jobs(writing, &new.account).await? >= i64::from(limit) =>
+            {
                 Ok(Some(Refusal::Queued(limit)))
             }
             _ => Ok(None),

@@ -13,6 +13,7 @@ mod jobs;
 mod keys;
 mod list;
 mod retry;
+mod sessions;
 mod stages;
 mod sweep;
 mod uploads;
@@ -38,6 +39,7 @@ pub use jobs::Removed;
 pub use keys::{AccountRecord, KeyRecord, NewKey, Owner};
 pub use list::{Cursor, JobFilter, JobPage};
 pub use retry::Retried;
+pub use sessions::{KeptSession, NewSession, SESSION_LEASE, SessionBeat};
 pub use stages::{Beat, Reaped};
 pub use sweep::Retention;
 pub use uploads::{NewUpload, UploadRecord};
@@ -95,6 +97,10 @@ struct Writing<'a> {
 impl Writing<'_> {
     async fn commit(self, operation: &'static str) -> Result<(), StoreError> {
         self.transaction.commit().await.map_err(during(operation))
+    }
+
+    async fn roll_back(self, operation: &'static str) -> Result<(), StoreError> {
+        self.transaction.rollback().await.map_err(during(operation))
     }
 }
 

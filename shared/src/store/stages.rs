@@ -52,8 +52,8 @@ pub(super) fn held(claim: &Claim) -> [Value; 4] {
 
 impl Store {
     /// Takes the best queued stage of a lane: interactive before batch, then the account with the fewest stages
-    /// running, then the oldest. The jobs of an account that has as many in flight as it may wait; those that
-    /// somebody waits on were counted when they were created. With `models`, only stages that want one of them.
+    /// running, then the oldest. The jobs of an account that has as many in flight as it may, open sessions included,
+    /// wait; those that somebody waits on were counted when they were created. With `models`, only stages that want one of them.
     /// The attempt is counted here, so that a job which kills its worker uses up its attempts too. A worker's
     /// process runs one stage at a time that is at its last attempt: so those that were lost beside such a job do not
     /// fail with it.
@@ -93,8 +93,11 @@ impl Store {
                      SELECT account, COUNT(*) AS running FROM stage \
                      WHERE lane = $3 AND state = 'running' GROUP BY account\
                    ) r ON r.account = s.account LEFT JOIN (\
-                     SELECT account, COUNT(*) AS jobs FROM job \
-                     WHERE state = 'processing' OR (state = 'queued' AND priority > 0) GROUP BY account\
+                     SELECT account, COUNT(*) AS jobs FROM (\
+                       SELECT account FROM job \
+                       WHERE state = 'processing' OR (state = 'queued' AND priority > 0) \
+                       UNION ALL SELECT account FROM live_session\
+                     ) o GROUP BY account\
                    ) f ON f.account = s.account \
                    WHERE s.lane = $3 AND s.state = 'queued' AND s.run_at <= {now} {wanted} \
                    AND (j.concurrent IS NULL OR j.state = 'processing' OR j.priority > 0 \

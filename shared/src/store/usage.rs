@@ -1,12 +1,13 @@
 //! What accounts have used and reserved: a ledger that adds up, whatever is killed.
 //!
 //! A job's reservation is written with the job, or with the end of its intake, and becomes a charge in the
-//! transaction that completes the job, or is given back in the one that ends it otherwise. The sums in `usage`
-//! change only together with the rows that explain them.
+//! transaction that completes the job, or is given back in the one that ends it otherwise. A live session's is
+//! written as its audio comes. The sums in `usage` change only together with the rows that explain them.
 
 use sea_orm::ConnectionTrait;
 use time::OffsetDateTime;
 
+use super::admit::IN_FLIGHT;
 use super::{Store, StoreError, Writing, column, during, unreadable};
 use crate::account::{AccountId, Shortage, Tier, Unit};
 use crate::id::JobId;
@@ -40,7 +41,7 @@ pub struct Usage {
     pub month: Used,
     /// Credits.
     pub credits: Used,
-    /// Jobs that run or are waited on.
+    /// Jobs that run or are waited on, and open sessions.
     pub running: u32,
     /// Jobs that wait for their turn.
     pub queued: u32,
@@ -118,9 +119,7 @@ impl Store {
     /// If the rows cannot be read.
     pub async fn usage(&self, account: &AccountId) -> Result<Usage, StoreError> {
         let sql = format!(
-            "SELECT {now} AS now, \
-             (SELECT COUNT(*) FROM job WHERE account = $1 AND (state = 'processing' \
-               OR (state = 'queued' AND priority > 0))) AS running, \
+            "SELECT {now} AS now, ({IN_FLIGHT}) AS running, \
              (SELECT COUNT(*) FROM job WHERE account = $1 AND state = 'queued' AND priority = 0) AS queued",
             now = self.now()
         );
@@ -223,9 +222,25 @@ impl Store {
         let row = row.ok_or_else(|| unreadable("no such job"))?;
         let account = AccountId::of_row(column::<String>(&row, "account")?);
         let limits: Tier = serde_json::from_str(&column::<String>(&row, "limits")?).map_err(unreadable)?;
+        let shortage = self.hold_minutes(writing, job, (&account, &limits), minutes).await?;
+        if shortage.is_some() {
+            self.release(writing, job).await?;
+        }
+        Ok(shortage)
+    }
+
+    /// Reserves minutes, and as many credits where credits are counted; the shortage if they are not there. Then some
+    /// of it may be reserved all the same.
+    pub(super) async fn hold_minutes(
+        &self,
+        writing: &Writing<'_>,
+        job: JobId,
+        (account, limits): (&AccountId, &Tier),
+        minutes: u64,
+    ) -> Result<Option<Shortage>, StoreError> {
         let mut holds = Vec::new();
         if limits.credits {
-            let granted = self.granted(writing, &account).await?;
+            let granted = self.granted(writing, account).await?;
             let (unit, period) = (Unit::Credits, CREDITS.to_owned());
             holds.push(Hold { unit, period, amount: minutes, limit: Some(granted) });
         }
@@ -234,8 +249,7 @@ impl Store {
         // Without a limit too: the account may want to know.
         holds.push(Hold { unit: Unit::Minutes, period, amount: minutes, limit });
         for hold in &holds {
-            if let Some(shortage) = self.reserve(writing, job, &account, hold).await? {
-                self.release(writing, job).await?;
+            if let Some(shortage) = self.reserve(writing, job, account, hold).await? {
                 return Ok(Some(shortage));
             }
         }

@@ -5,6 +5,7 @@ mod branches;
 mod jobs;
 mod objects;
 mod queue;
+mod sessions;
 mod stages;
 mod uploads;
 mod webhooks;

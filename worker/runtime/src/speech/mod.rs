@@ -12,8 +12,8 @@
 mod earshot;
 pub mod judge;
 mod level;
-pub mod live;
 pub mod listener;
+pub mod live;
 pub mod spans;
 mod steadiness;
 

@@ -62,7 +62,7 @@ mod tests {
         let between = |start, end| ring.between(start, end).collect::<Vec<_>>();
         assert_eq!(between(103, 105), [3, 4]);
         assert_eq!(between(0, 1000), [2, 3, 4, 5, 6]);
-        assert_eq!(between(106, 103), []);
+        assert!(between(106, 103).is_empty());
         ring.forget_before(50);
         assert_eq!(ring.start(), 102, "it does not go back");
         ring.forget_before(5000);

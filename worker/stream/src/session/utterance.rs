@@ -271,7 +271,8 @@ impl Utterances {
 /// The middle of the quietest place in the second half; of equals the last.
 fn quietest(notes: &[Note]) -> usize {
     let from = notes.len() / 2;
-    let places = notes[from..].windows(QUIET).map(|place| place.iter().map(|note| note.loudness).sum::<f32>());
+    let places =
+        notes[from..].windows(QUIET).map(|place| place.iter().map(|note| note.loudness).sum::<f32>());
     let quietest =
         places.enumerate().min_by(|one, other| one.1.total_cmp(&other.1).then(other.0.cmp(&one.0)));
     quietest.map_or(notes.len(), |(place, _)| from + place + QUIET / 2)
@@ -381,7 +382,11 @@ mod tests {
             assert!(closed.iter().all(|one| one.end - one.start <= utterances.longest), "round {round}");
             for frame in spoken {
                 let holds = |one: &&Closed| (one.start..one.end).contains(&frame) && one.counts;
-                assert_eq!(closed.iter().filter(holds).count(), 1, "round {round}: frame {frame} of {closed:?}");
+                assert_eq!(
+                    closed.iter().filter(holds).count(),
+                    1,
+                    "round {round}: frame {frame} of {closed:?}"
+                );
             }
         }
     }

@@ -3,11 +3,14 @@
 //!
 //! Every hypothesis is about the utterance from its beginning. What two in a row begin with alike, case and punctuation
 //! aside, is shown unchanged from then on; the rest of the newest is shown too, but for words at the very end of the
-//! audio, of which the model may have heard a half.
+//! audio, of which the model may have heard a half, and what follows a word of which it is not sure.
 
 use steno_runtime::engine::{ChunkText, TextWord};
 use steno_runtime::repetition::letters;
 use steno_shared::time::Millis;
+
+/// Words of which the model is less sure are shown once two hypotheses agree on them: the mean probability of a token.
+const LIKELY: f64 = 0.5;
 
 /// A word of a hypothesis.
 #[derive(Debug, Clone)]
@@ -15,6 +18,13 @@ struct Guess {
     /// Letters and digits alone.
     plain: String,
     word: TextWord,
+}
+
+impl Guess {
+    fn is_likely(&self) -> bool {
+        let mean = self.word.log_probability / f64::from(self.word.tokens.max(1));
+        mean.exp() >= LIKELY
+    }
 }
 
 /// What is shown of an utterance that goes on. Times are from its beginning.
@@ -64,7 +74,8 @@ impl Agreement {
     }
 
     fn shown(&self) -> Option<Shown> {
-        let mut words = self.agreed.iter().chain(&self.tail).map(|guess| &guess.word);
+        let likely = self.tail.iter().take_while(|guess| guess.is_likely());
+        let mut words = self.agreed.iter().chain(likely).map(|guess| &guess.word);
         let first = words.clone().next()?;
         let (mut text, start, mut end) = (first.text.clone(), first.start, first.end);
         for word in words.by_ref().skip(1) {

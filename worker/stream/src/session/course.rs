@@ -66,7 +66,7 @@ pub(crate) struct Course {
     said_until: Option<Millis>,
     said: String,
     reported: (u64, u64),
-    /// As far as it was heard when all that had ended was final.
+    /// Before this sample it was listened to, and decoded if it was time to.
     heard: u64,
     stopping: Stopping,
     out: Vec<Output>,
@@ -252,9 +252,11 @@ impl Course {
         }
         let needed_from = self.needed_from();
         self.ring.forget_before(needed_from);
-        if self.ended.is_empty() {
-            self.heard = self.listened();
-        }
+        self.heard = match self.ended.front() {
+            None => self.listened(),
+            // It was time to decode what has ended.
+            Some(first) => self.heard.max(first.start),
+        };
         let (heard, needed) = self.reported;
         if self.heard >= heard + REPORT || needed_from >= needed + 2 * REPORT || is_due {
             self.report(needed_from);
@@ -349,4 +351,4 @@ pub(super) fn millis(frames: usize) -> Millis {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

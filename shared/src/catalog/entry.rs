@@ -86,6 +86,9 @@ pub struct Model {
     /// How many texts its decoder follows at once (beam search); 1 takes the likeliest token each time.
     #[serde(default = "greedy")]
     pub beams: u8,
+    /// Whether it writes better for knowing what was said before. Whisper's models do.
+    #[serde(default = "yes")]
+    pub follows_context: bool,
     /// How the times of its words are found.
     #[serde(default)]
     pub word_times: WordTimes,
@@ -165,6 +168,10 @@ fn longest_chunk() -> u32 {
 
 fn greedy() -> u8 {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Model {

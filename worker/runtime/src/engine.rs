@@ -101,6 +101,8 @@ pub const DEAF: f32 = 0.5;
 pub enum Decoding {
     /// The most likely one; by chance only where that gives a text that fails the engine's own tests.
     Likeliest,
+    /// The most likely one in one go, whatever comes of it: for texts that are soon replaced.
+    Quick,
     /// By chance from the start, as freely as this: as was asked for, or another way through a chunk in which the
     /// likeliest text was a loop.
     Sampled(Temperature),

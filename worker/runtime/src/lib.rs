@@ -12,6 +12,7 @@ pub mod models;
 pub mod place;
 mod poll;
 pub mod process;
+pub mod repetition;
 pub mod speech;
 mod stage;
 

@@ -4,4 +4,6 @@
 //! it is. Does not belong here: what clients send and get (the API's), what is particular to an engine
 //! (`steno-whisper`), a job's chunks (`steno-transcribe`).
 
+pub mod engine;
+mod session;
 pub mod settings;

@@ -187,10 +187,13 @@ impl Transcriber for WhisperState {
         let language = CString::new(self.told(options.language).whisper_code()).unwrap_or_default();
         let prompt = options.prompt.as_ref().map(|prompt| tokens_of(prompt, &self.context));
         let temperature = match options.decoding {
-            Decoding::Likeliest => 0.0,
+            Decoding::Likeliest | Decoding::Quick => 0.0,
             Decoding::Sampled(temperature) => temperature.as_f32(),
         };
-        if self.beams > 1 || temperature > 0.0 {
+        // Chance is another way to look beyond the likeliest token.
+        let greedy = temperature > 0.0 || options.decoding == Decoding::Quick;
+        let beams = if greedy { 1 } else { self.beams };
+        if beams > 1 || temperature > 0.0 {
             // whisper.cpp seeds its random numbers when a state is opened, and a beam search draws too: only a fresh
             // state gives the same text for the same audio.
             self.state = State::open(&self.context).ok_or_else(no_memory)?;
@@ -200,11 +203,10 @@ impl Transcriber for WhisperState {
             prompt: &prompt.unwrap_or_default(),
             audio_positions: self.positions(samples.len()),
             tokens: self.tokens(samples.len()),
-            // Chance is another way to look beyond the likeliest token.
-            beams: if temperature > 0.0 { 1 } else { self.beams },
+            beams,
             temperature,
             // A beam search follows other ways already; second tries by chance made it no better (measured).
-            temperature_step: if self.beams > 1 { 0.0 } else { 0.4 },
+            temperature_step: if self.beams > 1 || options.decoding == Decoding::Quick { 0.0 } else { 0.4 },
             encodes: 1,
             stop,
         };

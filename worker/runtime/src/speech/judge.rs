@@ -10,13 +10,13 @@ use std::collections::VecDeque;
 use super::listener::Heard;
 
 /// Scores are means over this many frames.
-const SMOOTH: usize = 5;
+pub(super) const SMOOTH: usize = 5;
 /// A smoothed score from here on begins speech, ...
-const BEGIN: f32 = 0.5;
+pub(super) const BEGIN: f32 = 0.5;
 /// ... and below this it ends.
-const END: f32 = 0.35;
+pub(super) const END: f32 = 0.35;
 /// Frames on either side that are looked at together: two seconds.
-const REACH: usize = 125;
+pub(super) const REACH: usize = 125;
 /// The detector is sure of a frame above this score.
 const SURE: f32 = 0.9;
 /// Fewer active frames than this (0.2 s) say nothing about steadiness: a vowel may be held as long.
@@ -42,10 +42,12 @@ pub struct Judge {
     speaking: bool,
 }
 
+/// A frame as it was heard.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
-    heard: Heard,
-    smoothed: f32,
+pub(super) struct Entry {
+    pub(super) heard: Heard,
+    /// The mean score of the last [`SMOOTH`] frames.
+    pub(super) smoothed: f32,
 }
 
 impl Judge {
@@ -84,7 +86,7 @@ impl Judge {
 
 /// Sums over the active frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Tally {
+pub(super) struct Tally {
     active: u32,
     sure: u32,
     near: u32,
@@ -108,7 +110,7 @@ impl Tally {
         }
     }
 
-    fn add(&mut self, entry: &Entry) {
+    pub(super) fn add(&mut self, entry: &Entry) {
         let Self { active, sure, near, far, scores } = Self::of(entry);
         *self = Self {
             active: self.active + active,
@@ -119,7 +121,7 @@ impl Tally {
         };
     }
 
-    fn remove(&mut self, entry: &Entry) {
+    pub(super) fn remove(&mut self, entry: &Entry) {
         let Self { active, sure, near, far, scores } = Self::of(entry);
         *self = Self {
             active: self.active - active,
@@ -131,7 +133,7 @@ impl Tally {
     }
 
     /// Whether the active frames are speech. Doubtful ones are.
-    fn is_speech(&self) -> bool {
+    pub(super) fn is_speech(&self) -> bool {
         let share = |count: u32| f64::from(count) / f64::from(self.active.max(1));
         let mean = self.scores as f64 / 1000.0 / f64::from(self.active.max(1));
         // Synthetic speech: mean 0.79 and sure 0.24 at least, in white noise of the same loudness 0.70 and 0.03.

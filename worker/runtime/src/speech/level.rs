@@ -19,8 +19,20 @@ pub(super) fn gain(block: &[i16]) -> f32 {
     if levels.is_empty() {
         return 1.0;
     }
+    gain_for(loud(&mut levels))
+}
+
+/// The level of the loud ones among frames of these levels; puts them in another order.
+pub(super) fn loud(levels: &mut [f32]) -> f32 {
+    if levels.is_empty() {
+        return 0.0;
+    }
     let at = ((levels.len() - 1) as f64 * LOUD) as usize;
-    let (_, loud, _) = levels.select_nth_unstable_by(at, f32::total_cmp);
+    *levels.select_nth_unstable_by(at, f32::total_cmp).1
+}
+
+/// The gain that brings loud frames of this root mean square to the level.
+pub(super) fn gain_for(loud: f32) -> f32 {
     (TARGET / loud.max(1.0)).clamp(GAINS.0, GAINS.1)
 }
 

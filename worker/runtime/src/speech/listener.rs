@@ -51,7 +51,8 @@ impl Listener {
         block.chunks(FRAME).map(|frame| self.hear_frame(frame, gain)).collect()
     }
 
-    fn hear_frame(&mut self, frame: &[i16], gain: f32) -> Heard {
+    /// Hears the next frame at a level that the caller found.
+    pub(super) fn hear_frame(&mut self, frame: &[i16], gain: f32) -> Heard {
         let loudness = level::level(frame);
         let mut leveled = level::amplify(frame, gain);
         leveled.resize(FRAME, 0);

@@ -5,12 +5,15 @@
 //! [`listener`] hears each frame (how likely speech, how steady its tones), [`judge`] decides with the seconds
 //! around it whether it is speech, [`spans`] makes spans of speech of at most a chunk's length.
 //!
+//! [`live`] judges at once, with what came before in view.
+//!
 //! Lost speech is worse than extra silence: whatever is doubtful counts as speech.
 
 mod earshot;
 pub mod judge;
 mod level;
 pub mod listener;
+pub mod live;
 pub mod spans;
 mod steadiness;
 

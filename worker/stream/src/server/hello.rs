@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use steno_shared::live::link::{self, Frame};
+use steno_shared::live::link::{self, Frame, VERSION};
 use steno_shared::live::{Reply, Request};
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The first words come within this time.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The most bytes that they have.
 const LONGEST: u64 = 1024;
 
@@ -17,8 +17,8 @@ const LONGEST: u64 = 1024;
 pub(super) enum Stranger {
     #[error("it was closed again without a word")]
     Silent,
-    #[error("it said nothing for {} s", PATIENCE.as_secs())]
-    Slow,
+    #[error("it said nothing for {0:?}")]
+    Slow(Duration),
     #[error("it does not speak as an API does")]
     Garbage(#[source] std::io::Error),
     #[error("it does not begin with a hello")]
@@ -26,23 +26,26 @@ pub(super) enum Stranger {
     #[error("it does not know the secret; the API and this worker must use the same database")]
     WrongSecret,
     #[error(
-        "it speaks version {0} of the link, this worker version {}; run both from the same release",
-        link::VERSION
+        "it speaks version {theirs} of the link, this worker version {VERSION}; run both from the same release"
     )]
-    WrongVersion(u32),
+    WrongVersion { theirs: u32 },
 }
 
-/// Reads a hello.
-pub(super) async fn hear(link: &mut (impl AsyncRead + Unpin), secret: &str) -> Result<(), Stranger> {
+/// Reads a hello, if it comes in time.
+pub(super) async fn hear(
+    link: &mut (impl AsyncRead + Unpin),
+    secret: &str,
+    patience: Duration,
+) -> Result<(), Stranger> {
     let mut words = link.take(LONGEST);
-    let first = tokio::time::timeout(PATIENCE, link::read::<Request>(&mut words)).await;
-    match first.map_err(|_| Stranger::Slow)?.map_err(Stranger::Garbage)?.ok_or(Stranger::Silent)? {
+    let first = tokio::time::timeout(patience, link::read::<Request>(&mut words)).await;
+    match first.map_err(|_| Stranger::Slow(patience))?.map_err(Stranger::Garbage)?.ok_or(Stranger::Silent)? {
         Frame::Message(Request::Hello { version, secret: given }) => {
             let is_known: bool = given.as_bytes().ct_eq(secret.as_bytes()).into();
             match version {
                 _ if !is_known => Err(Stranger::WrongSecret),
-                link::VERSION => Ok(()),
-                other => Err(Stranger::WrongVersion(other)),
+                VERSION => Ok(()),
+                theirs => Err(Stranger::WrongVersion { theirs }),
             }
         }
         _ => Err(Stranger::NoHello),
@@ -60,7 +63,7 @@ mod tests {
 
     async fn said(bytes: &[u8]) -> String {
         let mut link = bytes;
-        match hear(&mut link, "the secret").await {
+        match hear(&mut link, "the secret", PATIENCE).await {
             Ok(()) => "welcome".to_owned(),
             Err(stranger) => stranger.to_string(),
         }
@@ -75,14 +78,14 @@ mod tests {
     #[tokio::test]
     async fn only_who_knows_the_secret_and_the_version_is_welcome() {
         let hello = |version, secret: &str| Request::Hello { version, secret: secret.to_owned() };
-        assert_eq!(said_as(&hello(link::VERSION, "the secret")).await, "welcome");
+        assert_eq!(said_as(&hello(VERSION, "the secret")).await, "welcome");
         for wrong in ["", "the secre", "the secret ", "The secret"] {
-            let told = said_as(&hello(link::VERSION, wrong)).await;
+            let told = said_as(&hello(VERSION, wrong)).await;
             assert!(told.contains("does not know the secret"), "{wrong:?}: {told}");
         }
-        let told = said_as(&hello(link::VERSION + 1, "the secret")).await;
+        let told = said_as(&hello(VERSION + 1, "the secret")).await;
         assert!(told.contains("version 2 of the link, this worker version 1"), "{told}");
-        let told = said_as(&hello(link::VERSION + 1, "another")).await;
+        let told = said_as(&hello(VERSION + 1, "another")).await;
         assert!(told.contains("does not know the secret"), "a stranger learns no version: {told}");
     }
 
@@ -92,14 +95,14 @@ mod tests {
         assert!(said(b"GET / HTTP/1.1\r\n\r\n").await.contains("does not speak as an API does"));
         let open = Request::Open { session: SessionNumber(1) };
         assert!(said_as(&open).await.contains("does not begin with a hello"));
-        let long = Request::Hello { version: link::VERSION, secret: "x".repeat(2000) };
+        let long = Request::Hello { version: VERSION, secret: "x".repeat(2000) };
         assert!(said_as(&long).await.contains("does not speak as an API does"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_that_says_nothing_is_not_waited_for() {
         let (_open, mut link) = tokio::io::duplex(64);
-        let silent = hear(&mut link, "the secret").await.unwrap_err();
-        assert_eq!(silent.to_string(), "it said nothing for 5 s");
+        let silent = hear(&mut link, "the secret", Duration::from_millis(20)).await.unwrap_err();
+        assert_eq!(silent.to_string(), "it said nothing for 20ms");
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn serve<E: Engine>(server: Arc<Server<E>>, stream: TcpStream, 
     let writing = {
         let gone = gone.clone();
         tokio::spawn(async move {
-            if let Err(error) = outgoing::write(write, replies).await {
+            if let Err(error) = outgoing::write(write, replies, outgoing::PATIENCE).await {
                 tracing::warn!(error = %error, "a link is closed: cannot write to it");
                 gone.cancel();
             }

@@ -131,7 +131,7 @@ impl<E: Engine> Server<E> {
     async fn know(&self, mut stream: TcpStream, closing: &CancellationToken) -> Option<TcpStream> {
         let heard = tokio::select! {
             () = closing.cancelled() => return None,
-            heard = hello::hear(&mut stream, &self.secret) => heard,
+            heard = hello::hear(&mut stream, &self.secret, hello::PATIENCE) => heard,
         };
         if let Err(stranger) = heard {
             tracing::warn!("a link is closed: {stranger}");

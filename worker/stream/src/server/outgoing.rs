@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 /// How many replies wait for the link; then sessions wait.
 const QUEUE: usize = 256;
 /// An API that has read nothing for this long is gone.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is put into the queue.
 #[derive(Debug)]
@@ -48,24 +48,28 @@ impl Outlet {
 ///
 /// # Errors
 /// If the link breaks, or the other side does not read.
-pub(super) async fn write(link: impl AsyncWrite + Unpin, replies: Replies) -> io::Result<()> {
+pub(super) async fn write(
+    link: impl AsyncWrite + Unpin,
+    replies: Replies,
+    patience: Duration,
+) -> io::Result<()> {
     let mut link = BufWriter::new(link);
     let Replies(mut replies) = replies;
     while let Some(Outgoing::Reply(reply)) = replies.recv().await {
-        within(link::write(&mut link, &reply)).await?;
+        within(patience, link::write(&mut link, &reply)).await?;
         if replies.is_empty() {
-            within(link.flush()).await?;
+            within(patience, link.flush()).await?;
         }
     }
-    within(link.shutdown()).await
+    within(patience, link.shutdown()).await
 }
 
-async fn within(step: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+async fn within(patience: Duration, step: impl Future<Output = io::Result<()>>) -> io::Result<()> {
     let late = |_| {
-        let message = format!("the other side has read nothing for {} s", PATIENCE.as_secs());
+        let message = format!("the other side has read nothing for {patience:?}");
         io::Error::new(io::ErrorKind::TimedOut, message)
     };
-    tokio::time::timeout(PATIENCE, step).await.map_err(late)?
+    tokio::time::timeout(patience, step).await.map_err(late)?
 }
 
 #[cfg(test)]
@@ -79,7 +83,7 @@ mod tests {
     async fn replies_leave_in_order_and_end_with_the_end() {
         let (outlet, replies) = queue();
         let (link, mut other) = tokio::io::duplex(64);
-        let writing = tokio::spawn(write(link, replies));
+        let writing = tokio::spawn(write(link, replies, PATIENCE));
         for session in 0..100 {
             outlet.send(Reply::Done { session: SessionNumber(session) }).await;
             let frame = link::read::<Reply>(&mut other).await.unwrap();
@@ -91,7 +95,7 @@ mod tests {
         outlet.send(Reply::Welcome).await;
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_that_does_not_read_is_given_up() {
         let (outlet, replies) = queue();
         let (link, _other) = tokio::io::duplex(64);
@@ -100,7 +104,7 @@ mod tests {
                 outlet.send(Reply::Done { session: SessionNumber(session) }).await;
             }
         };
-        let (written, ()) = tokio::join!(write(link, replies), filling);
+        let (written, ()) = tokio::join!(write(link, replies, Duration::from_millis(20)), filling);
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum Fault {
     Twice,
     #[error("audio is missing: sample {expected} was expected, {came} came")]
     Gap { expected: u64, came: u64 },
-    #[error("this worker is more than {} s behind", UNHEARD / SAMPLE_RATE as u64)]
+    #[error("this worker is more than {} s behind", UNHEARD / u64::from(SAMPLE_RATE))]
     Behind,
     #[error("the engine panicked")]
     Engine,

@@ -46,7 +46,7 @@ pub enum Output {
 }
 
 /// How much there is to do.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Load {
     /// The share of the threads' time that the last seconds took, 0 to 1.
     pub busy: f64,
@@ -86,7 +86,7 @@ impl Engine {
     /// How much there is to do.
     #[must_use]
     pub fn load(&self) -> Load {
-        Load::default()
+        Load { busy: 0.0, final_wait: Duration::ZERO, speaking: 0, sessions: 0 }
     }
 }
 

@@ -212,6 +212,7 @@ fn told(tell: impl FnOnce()) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::super::admission::Admission;
     use super::super::gate::Gate;
@@ -245,7 +246,8 @@ mod tests {
 
     fn live() -> Live<Told> {
         let gate = Arc::new(Gate::new(Admission::new(10, 1)));
-        Live::new(SessionNumber(1), gate.open(&Load::default()).unwrap())
+        let quiet = Load { busy: 0.0, final_wait: Duration::ZERO, speaking: 0, sessions: 0 };
+        Live::new(SessionNumber(1), gate.open(&quiet).unwrap())
     }
 
     fn audio(start: u64, samples: usize) -> Audio {

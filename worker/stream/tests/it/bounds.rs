@@ -7,6 +7,7 @@ use steno_shared::time::Millis;
 use steno_stream::engine::{Load, Output};
 
 use crate::lab::Lab;
+use crate::scripted::QUIET;
 
 const FULL: Load = Load { busy: 0.9, final_wait: Duration::ZERO, speaking: 30, sessions: 30 };
 
@@ -28,7 +29,7 @@ async fn sessions_are_refused_while_there_is_too_much_to_do() {
     // One that was let in before is looked at again.
     api.begin_at(1, "late", None).await;
     api.fails(1, FailReason::Busy, "others have come first").await;
-    lab.engine.set_load(Load::default());
+    lab.engine.set_load(QUIET);
     api.open(3).await;
     api.begin(3, "later").await;
 }

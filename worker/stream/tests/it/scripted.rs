@@ -30,8 +30,11 @@ pub(crate) struct Scripted(Arc<Record>);
 #[derive(Debug, Default)]
 struct Record {
     sessions: Mutex<Vec<Arc<Told>>>,
-    load: Mutex<Load>,
+    load: Mutex<Option<Load>>,
 }
+
+/// Nobody speaks.
+pub(crate) const QUIET: Load = Load { busy: 0.0, final_wait: Duration::ZERO, speaking: 0, sessions: 0 };
 
 /// What a session was told.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ pub(crate) struct Place(Arc<Told>);
 impl Scripted {
     /// How much there is to do from now on.
     pub(crate) fn set_load(&self, load: Load) {
-        *self.0.load.lock().unwrap() = load;
+        *self.0.load.lock().unwrap() = Some(load);
     }
 
     /// Waits for a session.
@@ -86,7 +89,7 @@ impl Engine for Scripted {
     }
 
     fn load(&self) -> Load {
-        *self.0.load.lock().unwrap()
+        self.0.load.lock().unwrap().unwrap_or(QUIET)
     }
 }
 

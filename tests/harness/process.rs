@@ -157,6 +157,20 @@ pub fn cpu_of(id: u32) -> Option<[f64; 2]> {
     Some([(user + system) / 100.0, (of_children + system_of_children) / 100.0])
 }
 
+/// The name of each thread of a process and how much it gives way to others. Empty if there is no such process.
+#[must_use]
+pub fn niceness(id: u32) -> Vec<(String, i32)> {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let thread = |path: &Path| {
+        let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+        // proc(5): the name, in brackets, is field 2, the niceness field 19.
+        let (name, rest) = stat.rsplit_once(')')?;
+        let name = name.split_once('(')?.1.to_owned();
+        Some((name, rest.split_whitespace().nth(16)?.parse().ok()?))
+    };
+    threads.filter_map(|entry| thread(&entry.path())).collect()
+}
+
 fn anonymous_memory_of(id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;

@@ -12,6 +12,7 @@ pub mod chunk;
 pub mod diarize;
 pub mod engine;
 pub mod job;
+pub mod priority;
 pub mod runner;
 pub mod samples;
 pub mod settings;

@@ -55,7 +55,7 @@ fn start(settings: &Settings) -> anyhow::Result<Arc<dyn StageRunner>> {
     let device = steno_whisper::device();
     let gpu = device.gpu_name.is_some();
     let threads = settings.threads(gpu);
-    let limits = settings.model_limits(&device);
+    let limits = settings.models.limits(&device, threads);
     let models = Arc::new(Models::new(folder, Arc::new(WhisperLoader)).within(limits));
     let installed: Vec<ModelId> = models.list().into_iter().map(|model| model.id).collect();
     if let Some(default) = catalog::default_model(&installed, gpu) {

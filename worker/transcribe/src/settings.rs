@@ -3,11 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use steno_runtime::memory;
-use steno_runtime::models::Limits;
+use steno_runtime::models::ModelSettings;
 use steno_runtime::process::WorkerSettings;
-use steno_shared::settings::{Bytes, Span};
-use steno_shared::store::workers::Device;
 
 use crate::diarize::child::ChildArgs;
 
@@ -38,14 +35,9 @@ pub struct Settings {
     #[arg(long, env = "STENO_DIARIZATION_MODEL", value_name = "ID")]
     pub diarization_model: Option<String>,
 
-    /// Memory for models: when another needs room, those that no job uses are unloaded, the least recently used first
-    /// [default: half of the machine's memory, or 80% of the GPU's]
-    #[arg(long, env = "STENO_MODEL_MEMORY", value_name = "SIZE")]
-    pub model_memory: Option<Bytes>,
-
-    /// A model that no job has used for this long is unloaded; `0s` keeps it in memory
-    #[arg(long, env = "STENO_MODEL_IDLE", value_name = "TIME", default_value = "10m")]
-    pub model_idle: Span,
+    /// What models may take.
+    #[command(flatten)]
+    pub models: ModelSettings,
 
     /// Something else than working.
     #[command(subcommand)]
@@ -109,26 +101,10 @@ impl Settings {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.diarizers.map_or(if cores <= 2 { 1 } else { 2 }, NonZeroUsize::get)
     }
-
-    /// What models may take of the memory of this machine, or of its GPU.
-    #[must_use]
-    pub fn model_limits(&self, device: &Device) -> Limits {
-        let default = || match device.gpu_memory_mb {
-            0 => memory::of_this_machine().map_or(u64::MAX, |bytes| bytes / 2),
-            mebibytes => (mebibytes << 20) / 5 * 4,
-        };
-        Limits {
-            memory: self.model_memory.map_or_else(default, |size| size.0),
-            idle: Some(self.model_idle.0).filter(|idle| !idle.is_zero()),
-            states: self.threads(device.gpu_name.is_some()),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use clap::Parser;
 
     use super::*;
@@ -146,23 +122,5 @@ mod tests {
         assert_eq!(settings(&[]).threads(true), GPU_THREADS);
         assert!(settings(&[]).threads(false) >= 1);
         assert!(Settings::try_parse_from(["steno-transcribe", "--threads", "0"]).is_err());
-    }
-
-    #[test]
-    fn models_may_take_what_is_set_or_a_part_of_what_there_is() {
-        let limits = |arguments: &[&str], gpu_memory_mb| {
-            let settings = Settings::try_parse_from(["steno-transcribe"].iter().chain(arguments)).unwrap();
-            let device = Device { gpu_name: (gpu_memory_mb > 0).then(|| "GPU".to_owned()), gpu_memory_mb };
-            settings.model_limits(&device)
-        };
-        let set = limits(&["--model-memory", "3GiB", "--model-idle", "0s", "--threads", "5"], 8192);
-        assert_eq!(set, Limits { memory: 3 << 30, idle: None, states: 5 });
-        assert_eq!(limits(&[], 10_000).memory, 8000 << 20);
-        let unset = limits(&[], 0);
-        assert_eq!(unset.idle, Some(Duration::from_secs(600)));
-        assert!((256 << 20..u64::MAX).contains(&unset.memory), "{}", unset.memory);
-        for wrong in [&["--model-memory", "much"], &["--model-memory", "-1"], &["--model-idle", "soon"]] {
-            assert!(Settings::try_parse_from(["steno-transcribe"].iter().chain(wrong)).is_err(), "{wrong:?}");
-        }
     }
 }

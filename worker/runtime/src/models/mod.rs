@@ -3,6 +3,7 @@
 
 mod loaded;
 mod room;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 pub use self::loaded::Loaded;
 use self::loaded::Resident;
 use self::room::{Room, Step};
+pub use self::settings::ModelSettings;
 
 /// Who waits for room longer than this gives the job back: another worker may have some.
 const PATIENCE: Duration = Duration::from_secs(600);

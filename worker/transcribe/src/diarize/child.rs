@@ -12,6 +12,7 @@ use steno_sherpa::metadata::{check_embedding, check_segmentation};
 use steno_sherpa::{Models, SherpaDiarizer};
 
 use super::protocol::{Answer, Line, ModelFile, Request, Setup};
+use crate::priority::give_way;
 
 /// What a child may take of memory beside its models, in bytes.
 const MEMORY: u64 = 400 << 20;
@@ -37,6 +38,7 @@ pub struct ChildArgs {
 pub fn run(args: &ChildArgs) -> anyhow::Result<()> {
     failpoint::arm().map_err(anyhow::Error::msg)?;
     confine(args.parent).context("cannot take limits on")?;
+    give_way();
     let mut loaded = None;
     for line in io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line?).context("cannot read a request")?;

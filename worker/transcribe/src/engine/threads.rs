@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::schedule::{Schedule, Ticket};
 use crate::chunk::Piece;
+use crate::priority::give_way;
 use crate::samples::Samples;
 
 /// What a thread is asked to do with a stretch of audio.
@@ -176,6 +177,7 @@ impl Drop for Seat {
 }
 
 fn run(shared: &Shared) {
+    give_way();
     while let Some(Waiting { task, stop, reply }) = shared.next() {
         if stop.load(Ordering::Relaxed) {
             continue;
@@ -214,4 +216,31 @@ fn answer(task: &Task, stop: &StopFlag) -> Result<Answer, EngineError> {
         task.model.give_back(state);
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use steno_tests::process::niceness;
+    use steno_tests::wait;
+
+    use super::*;
+    use crate::priority::WAY;
+
+    #[tokio::test]
+    async fn its_threads_give_way_and_no_others() {
+        let own = std::process::id();
+        let usual = niceness(own).into_iter().map(|(_, nice)| nice).min().unwrap();
+        let engine = Engine::start(3).unwrap();
+        // Other tests have engines too.
+        wait::until("the threads", Duration::from_secs(10), async || {
+            let giving = niceness(own).into_iter().filter(|(_, nice)| *nice == usual + WAY);
+            (giving.filter(|(name, _)| name.starts_with("engine-")).count() >= 3).then_some(())
+        })
+        .await;
+        drop(engine);
+        let others = niceness(own).into_iter().filter(|(name, _)| !name.starts_with("engine-"));
+        assert_eq!(others.filter(|(_, nice)| *nice != usual).collect::<Vec<_>>(), []);
+    }
 }

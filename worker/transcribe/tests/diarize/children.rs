@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use steno_runtime::Meter;
+use steno_tests::process::niceness;
 use steno_tests::wait;
 use steno_transcribe::diarize::{ChunkLimit, DiarizeError, diarize};
+use steno_transcribe::priority::WAY;
 
 use crate::lab::{Lab, SOON, conversation};
 
@@ -102,6 +104,16 @@ async fn children_end_with_the_pool() {
     let [child] = lab.pool.children()[..] else { panic!("one child: {:?}", lab.pool.children()) };
     drop(lab);
     gone(child).await;
+}
+
+#[tokio::test]
+async fn children_give_way_to_live_sessions() {
+    let lab = Lab::new(1, "");
+    lab.run(&lab.order(&[0; 16_000])).await.unwrap();
+    let [child] = lab.pool.children()[..] else { panic!("one child: {:?}", lab.pool.children()) };
+    let usual = niceness(std::process::id()).into_iter().map(|(_, nice)| nice).min().unwrap();
+    let threads = niceness(child);
+    assert!(!threads.is_empty() && threads.iter().all(|(_, nice)| *nice == usual + WAY), "{threads:?}");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod json_body;
 pub mod migrate;
 pub mod openapi;
 mod options;
+mod page;
 mod quality_document;
 mod rates;
 mod readiness;

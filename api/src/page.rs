@@ -6,7 +6,8 @@ use poem::http::header;
 use poem::{Response, handler};
 
 /// Nothing from elsewhere, nothing inline but an empty icon, and no page around it.
-const POLICY: &str = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[handler]
 pub(crate) fn live() -> Response {

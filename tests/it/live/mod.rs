@@ -1,0 +1,5 @@
+//! Live transcription, over WebSocket.
+
+mod browser;
+mod page;
+mod sdk;

@@ -42,7 +42,6 @@ async fn stream(world: &World, version: &str, file: &Path) -> Value {
 fn is_right(said: &str, heard: &Value) {
     let heard = heard.as_str().unwrap();
     let score = Score::of(said, heard);
-    println!("{:.1} % of the words are wrong: {heard}", score.percent());
     assert!(score.percent() < WER_PERCENT, "{heard:?} instead of {said:?}");
 }
 

@@ -193,3 +193,22 @@ async fn a_page_of_someone_elses_works() {
     is_right(&said, &lasts[0]["transcript"]);
     stays_here(&browser, 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_of_the_documentation_works() {
+    let (samples, said) = speech();
+    let world = world().await;
+    let mut browser = Browser::start(&samples).await;
+    browser.open(&format!("http://127.0.0.1:{}/live", world.port())).await;
+    browser.evaluate("globalThis.said = []; console.log = (text) => { said.push(text); };").await;
+    // What the browser makes of the sound by itself is not what is tested.
+    let raw = "{ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } }";
+    let program = super::documented("js", world.port()).replace("{ audio: true }", raw);
+    assert!(program.contains(raw));
+    browser.evaluate(&format!("{program}; 0")).await;
+    let words = said.split_whitespace().count() * 4 / 5;
+    browser.until(&format!("said.join(' ').split(' ').length >= {words}"), HEARD).await;
+    browser.evaluate("socket.send(JSON.stringify({ action: 'stop' }))").await;
+    browser.until("socket.readyState === WebSocket.CLOSED", HEARD).await;
+    is_right(&said, &browser.evaluate("said.join(' ')").await);
+}

@@ -1,4 +1,5 @@
-//! The official clients, which we did not write, unchanged but for the address of the server.
+//! The official clients, which we did not write, unchanged but for the address of the server; and the program that
+//! docs/live.md shows.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -118,4 +119,18 @@ async fn the_node_client_streams() {
     let of = |kind: &str| printed[kind].as_array().unwrap().clone();
     assert_eq!(printed["message"], serde_json::json!([]), "messages that are neither partial nor transcript");
     agree(&said, &of("partial"), &of("transcript"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_of_the_documentation_works() {
+    let world = world().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let said = talk(folder.path());
+    std::fs::rename(folder.path().join("talk.raw"), folder.path().join("talk.pcm")).unwrap();
+    let program = super::documented("python", world.port());
+    let mut command = Command::new(installed("target/python/bin/python", "scripts/python.sh"));
+    command.args(["-c", &program]).current_dir(folder.path());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    is_right(&said, &Value::from(String::from_utf8(output.stdout).unwrap()));
 }

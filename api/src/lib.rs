@@ -24,6 +24,7 @@ mod live;
 pub mod migrate;
 pub mod openapi;
 mod options;
+mod page;
 mod quality_document;
 mod rates;
 mod readiness;

@@ -139,7 +139,13 @@ impl Workers {
 
     /// The installed models, in the order of the catalogue.
     pub(crate) fn models(&self) -> Vec<ModelId> {
-        let installed = |id: &ModelId| self.0.iter().flat_map(|worker| &worker.models).any(|m| m.id == *id);
+        let installed = |id: &ModelId| {
+            self.0
+                .iter()
+                .filter(|worker| worker.lane == Lane::Transcribe)
+                .flat_map(|worker| &worker.models)
+                .any(|m| m.id == *id)
+        };
         catalog::models().iter().map(|model| model.id.clone()).filter(|id| installed(id)).collect()
     }
 

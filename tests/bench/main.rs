@@ -1,11 +1,12 @@
-//! What a short clip waits for, what a long one costs, and what it costs to know who speaks. Run it on a quiet machine:
-//! `cargo build --release --workspace && target/release/steno-bench`. With `beside` it compares Steno with
-//! whisper.cpp's own server.
+//! What a short clip waits for, what a long one costs, what it costs to know who speaks, and how live sessions fare. Run
+//! it on a quiet machine: `cargo build --release --workspace && target/release/steno-bench`. With `beside` it compares
+//! Steno with whisper.cpp's own server; with `live` it measures live sessions alone.
 
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first thing that is not as it must be")]
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
 mod beside;
+mod live;
 mod speakers;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -35,18 +36,23 @@ struct Arguments {
 enum Instead {
     /// Compares Steno with whisper.cpp's own server, if there is one on PATH
     Beside(beside::Beside),
+    /// Measures live sessions: how soon text comes, how steady it is, how many are held
+    Live(live::Live),
 }
 
 #[tokio::main]
 async fn main() {
-    if let Some(Instead::Beside(what)) = Arguments::parse().instead {
-        return beside::run(&what).await;
+    match Arguments::parse().instead {
+        Some(Instead::Beside(what)) => return beside::run(&what).await,
+        Some(Instead::Live(what)) => return live::run(&what).await,
+        None => {}
     }
     println!("load average before: {}", load());
     let clip = five_seconds();
     latency(&clip).await;
     cost().await;
     speakers::cost().await;
+    live::cost().await;
     beside_long_files(&clip).await;
     println!("load average after: {}", load());
 }

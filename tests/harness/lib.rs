@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
 
+pub mod browser;
 pub mod client;
 pub mod clips;
 pub mod conversations;

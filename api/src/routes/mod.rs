@@ -23,7 +23,7 @@ use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, h
 use poem_openapi::{OpenApiService, Tags};
 
 use crate::state::App;
-use crate::{edge, live, openapi};
+use crate::{edge, live, openapi, page};
 
 /// The groups of operations in the document.
 #[derive(Tags)]
@@ -94,6 +94,10 @@ pub fn endpoint(app: App) -> BoxEndpoint<'static, Response> {
     Route::new()
         .at("/openapi.yaml", get(openapi_yaml))
         .at("/v1/stream", get(live::stream))
+        .at("/live", get(page::live))
+        .at("/live.css", get(page::live_css))
+        .at("/live.js", get(page::live_js))
+        .at("/recorder.js", get(page::recorder_js))
         .nest("/", service())
         .data(app)
         .around(move |route, request| {
@@ -117,7 +121,7 @@ async fn with_allow<E: Endpoint>(
             let allowed = openapi::allowed_methods(document, &path);
             let mut names: Vec<_> = allowed.iter().map(poem::http::Method::as_str).collect();
             if names.is_empty() {
-                // The document itself, which it does not list.
+                // The document itself and the page, which it does not list.
                 names.push("GET");
             }
             let message = format!("this address takes {} only", names.join(", "));

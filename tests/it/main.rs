@@ -22,6 +22,7 @@ mod idempotency;
 mod job_api;
 mod jobs;
 mod ledger;
+mod live;
 mod load;
 mod long_files;
 mod media;

@@ -66,7 +66,7 @@ impl Registry {
     /// The model that a request means: one that is installed.
     pub(crate) async fn resolve(&self, name: &str, aliases: &Aliases) -> Result<&'static Model, ApiError> {
         let workers = self.require_workers().await?;
-        self.named(name, aliases, &workers)
+        self.named(name, aliases, (&workers, Lane::Transcribe))
     }
 
     /// The model that a live session means: one that a worker of live sessions has.
@@ -75,20 +75,25 @@ impl Registry {
         name: &str,
         aliases: &Aliases,
     ) -> Result<&'static Model, ApiError> {
-        let workers = self.workers().await?.of_streams();
-        if workers.0.is_empty() {
+        let workers = self.workers().await?;
+        if workers.stream_workers().next().is_none() {
             return Err(missing(Lane::Stream));
         }
-        self.named(name, aliases, &workers)
+        self.named(name, aliases, (&workers, Lane::Stream))
     }
 
-    fn named(&self, name: &str, aliases: &Aliases, workers: &Workers) -> Result<&'static Model, ApiError> {
-        let installed = workers.models();
+    fn named(
+        &self,
+        name: &str,
+        aliases: &Aliases,
+        (workers, lane): (&Workers, Lane),
+    ) -> Result<&'static Model, ApiError> {
+        let installed = workers.models_of(lane);
         let available = || installed.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ");
         let model = match aliases.resolve(name) {
             Named::Model(model) => model,
             Named::Default => self
-                .default(workers)
+                .default(workers, &installed)
                 .ok_or_else(|| ApiError::new(Cause::NoWorker, "no model is installed on this server yet"))?,
             Named::Unknown => {
                 let known: Vec<_> = catalog::models().iter().map(|model| model.id.as_str()).collect();
@@ -113,10 +118,10 @@ impl Registry {
             .retry_after(3600))
     }
 
-    fn default(&self, workers: &Workers) -> Option<&'static Model> {
+    fn default(&self, workers: &Workers, installed: &[ModelId]) -> Option<&'static Model> {
         match &self.default_model {
             Some(id) => catalog::model(id.as_str()),
-            None => catalog::default_model(&workers.models(), workers.gpu().is_some()),
+            None => catalog::default_model(installed, workers.gpu().is_some()),
         }
     }
 }
@@ -128,24 +133,20 @@ fn missing(lane: Lane) -> ApiError {
 
 impl Workers {
     /// Those that take live sessions.
-    fn of_streams(&self) -> Self {
-        Self(self.stream_workers().cloned().collect())
-    }
-
-    /// Those that take live sessions.
     pub(crate) fn stream_workers(&self) -> impl Iterator<Item = &WorkerRecord> {
         self.0.iter().filter(|worker| worker.lane == Lane::Stream && worker.address.is_some())
     }
 
-    /// The installed models, in the order of the catalogue.
+    /// The models that recordings can be transcribed with, in the order of the catalogue.
     pub(crate) fn models(&self) -> Vec<ModelId> {
-        let installed = |id: &ModelId| {
-            self.0
-                .iter()
-                .filter(|worker| worker.lane == Lane::Transcribe)
-                .flat_map(|worker| &worker.models)
-                .any(|m| m.id == *id)
-        };
+        self.models_of(Lane::Transcribe)
+    }
+
+    /// The installed models of a lane's workers, in the order of the catalogue.
+    fn models_of(&self, lane: Lane) -> Vec<ModelId> {
+        let workers = || self.0.iter().filter(|worker| worker.lane == lane);
+        let installed =
+            |id: &ModelId| workers().flat_map(|worker| &worker.models).any(|model| model.id == *id);
         catalog::models().iter().map(|model| model.id.clone()).filter(|id| installed(id)).collect()
     }
 

@@ -8,11 +8,13 @@ pub mod client;
 pub mod clips;
 pub mod conversations;
 pub mod diarization;
+pub mod live;
 pub mod process;
 pub mod race;
 pub mod score;
 pub mod scripted;
 pub mod scripted_model;
+pub mod stream_worker;
 pub mod wait;
 pub mod world;
 

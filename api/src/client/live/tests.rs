@@ -186,7 +186,7 @@ async fn a_session_goes_on_where_the_connection_broke() {
 async fn a_server_that_refuses_is_heard() {
     for (answer, code, sentence) in [
         (
-            "HTTP/1.1 401 Unauthorized\r\ncontent-length: 34\r\n\r\n{\"error\":\"no\",\"code\":\"invalid_key\"}",
+            "HTTP/1.1 401 Unauthorized\r\ncontent-length: 35\r\n\r\n{\"error\":\"no\",\"code\":\"invalid_key\"}",
             "invalid_key",
             "no",
         ),

@@ -56,19 +56,14 @@ impl Drop for Outgoing {
 }
 
 impl Line {
-    /// Connects; `session` names the one that is to go on.
+    /// Connects.
     ///
     /// # Errors
     /// If the server is not there, refuses, or is none of ours.
-    async fn open(server: &Server, session: Option<&str>) -> Result<Self, ClientError> {
-        let mut url = server.url(&["v1", "stream"]);
-        if let Some(session) = session {
-            // So that the place it has is not refused to itself.
-            url.query_pairs_mut().append_pair("session_id", session);
-        }
+    async fn open(server: &Server) -> Result<Self, ClientError> {
         let key = generate_key();
         let request = server
-            .request(Method::GET, url)
+            .request(Method::GET, server.url(&["v1", "stream"]))
             .header(CONNECTION, "Upgrade")
             .header(UPGRADE, "websocket")
             .header(SEC_WEBSOCKET_VERSION, "13")

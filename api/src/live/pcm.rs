@@ -214,8 +214,9 @@ impl fmt::Debug for Filter {
 
 impl Filter {
     fn new(rate: u32) -> Result<Self, PcmError> {
+        let taps = TAPS * rate.div_ceil(SAMPLE_RATE);
         let parameters = SincInterpolationParameters {
-            sinc_len: (TAPS * rate.div_ceil(SAMPLE_RATE)) as usize,
+            sinc_len: taps as usize,
             f_cutoff: None,
             oversampling_factor: PLACES,
             interpolation: SincInterpolationType::Cubic,
@@ -225,9 +226,11 @@ impl Filter {
         let ratio = f64::from(SAMPLE_RATE) / f64::from(rate);
         let sinc = Async::new_sinc(ratio, 1.0, &parameters, block, 1, FixedAsync::Input);
         let sinc = sinc.map_err(|error| PcmError::Resample(rate, error.to_string()))?;
-        let (delay, longest) = (sinc.output_delay(), sinc.output_frames_max());
+        // Half the filter; the first output lies a step behind the beginning of that.
+        let delay = (f64::from(taps) * ratio / 2.0).round() as usize - 1;
         let waiting = Vec::with_capacity(block);
-        Ok(Self { rate, sinc, waiting, block: vec![0.0; longest], delay, taken: 0, given: 0 })
+        let block = vec![0.0; sinc.output_frames_max()];
+        Ok(Self { rate, sinc, waiting, block, delay, taken: 0, given: 0 })
     }
 
     fn take(&mut self, sample: f32, out: &mut Vec<i16>) -> Result<(), PcmError> {

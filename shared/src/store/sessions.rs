@@ -67,6 +67,23 @@ struct Row {
 /// The columns of a [`Row`].
 const COLUMNS: &str = "account, limits, audio_ms, started_at";
 
+/// The minutes that session $1 has reserved, in all months: it may last from one into the next.
+const RESERVED: &str = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS n FROM reservation \
+     WHERE job_id = $1 AND period LIKE 'month:%'";
+
+/// What a session has without being asked to write.
+struct Look {
+    /// In milliseconds; less than none once it ran out.
+    lease_left: i64,
+    /// In minutes.
+    reserved: u64,
+}
+
+/// The minutes that audio of this length has begun.
+fn begun(audio: Millis) -> u64 {
+    if audio.0 == 0 { 0 } else { credits(audio) }
+}
+
 impl Row {
     fn read(id: JobId, row: &QueryResult) -> Result<Self, StoreError> {
         Ok(Self {
@@ -113,11 +130,22 @@ impl Store {
     }
 
     /// Renews a session's lease, and reserves what its audio, of this length by now, has begun: with the first of it
-    /// one of the day's transcriptions, and each minute, with its credit. Audio never becomes less.
+    /// one of the day's transcriptions, and each minute, with its credit. Audio never becomes less. While neither is due,
+    /// nothing is written: it may be called every second.
     ///
     /// # Errors
     /// If the rows cannot be written: the lease may run out.
     pub async fn hear_session(&self, id: JobId, audio: Millis) -> Result<SessionBeat, StoreError> {
+        match self.look(id).await? {
+            None => return Ok(SessionBeat::Lost),
+            Some(look)
+                if look.lease_left > SESSION_LEASE.as_millis() as i64 / 2
+                    && begun(audio) <= look.reserved =>
+            {
+                return Ok(SessionBeat::Held);
+            }
+            Some(_) => {}
+        }
         let writing = self.write("hear a session").await?;
         let Some(session) = self.renew(&writing, id, audio).await? else { return Ok(SessionBeat::Lost) };
         let Some(shortage) = self.reserve_begun(&writing, &session).await? else {
@@ -184,6 +212,19 @@ impl Store {
         Ok(rows.len())
     }
 
+    async fn look(&self, id: JobId) -> Result<Option<Look>, StoreError> {
+        let sql = format!(
+            "SELECT lease_until - {} AS lease_left, ({RESERVED}) AS n FROM live_session WHERE id = $1",
+            self.now()
+        );
+        let row = self.db.query_one_raw(self.statement(sql, [id.to_string().into()])).await;
+        let look = |row: QueryResult| {
+            let reserved = column::<i64>(&row, "n")?.unsigned_abs();
+            Ok(Look { lease_left: column(&row, "lease_left")?, reserved })
+        };
+        row.map_err(during("look at a session"))?.map(look).transpose()
+    }
+
     async fn renew(
         &self,
         writing: &Writing<'_>,
@@ -208,26 +249,21 @@ impl Store {
         session: &Row,
     ) -> Result<Option<Shortage>, StoreError> {
         let Row { id, account, limits, audio, .. } = session;
-        if audio.0 == 0 {
+        let (begun, reserved) = (begun(*audio), self.reserved_minutes(writing, *id).await?);
+        if begun <= reserved {
             return Ok(None);
         }
-        let reserved = self.reserved_minutes(writing, *id).await?;
         if reserved == 0
             && let Some(shortage) = self.reserve_transcription(writing, *id, account, limits).await?
         {
             return Ok(Some(shortage));
         }
-        match credits(*audio).saturating_sub(reserved) {
-            0 => Ok(None),
-            begun => self.hold_minutes(writing, *id, (account, limits), begun).await,
-        }
+        self.hold_minutes(writing, *id, (account, limits), begun - reserved).await
     }
 
-    /// Of all months: a session may last from one into the next.
     async fn reserved_minutes(&self, writing: &Writing<'_>, id: JobId) -> Result<u64, StoreError> {
-        let sql = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS n FROM reservation \
-                   WHERE job_id = $1 AND period LIKE 'month:%'";
-        let row = writing.transaction.query_one_raw(self.statement(sql, [id.to_string().into()])).await;
+        let reserved = self.statement(RESERVED, [id.to_string().into()]);
+        let row = writing.transaction.query_one_raw(reserved).await;
         let row = row.map_err(during("read a reservation"))?.ok_or_else(|| unreadable("no sum"))?;
         column::<i64>(&row, "n").map(i64::unsigned_abs)
     }

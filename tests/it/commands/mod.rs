@@ -6,6 +6,7 @@ mod documents;
 mod faults;
 mod interrupt;
 mod keys;
+mod listen;
 mod real;
 mod speakers;
 

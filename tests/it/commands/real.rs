@@ -8,7 +8,7 @@ use steno_tests::world::{Plan, SOON, World};
 use super::*;
 
 /// A desk whose data folder holds a key of this world's, and the server's address.
-async fn desk(world: &World) -> (Desk, String) {
+pub(super) async fn desk(world: &World) -> (Desk, String) {
     let desk = Desk::new();
     let key = world.command("steno", &["keys", "create", "--tier", "unlimited", "--quiet"]).output().unwrap();
     std::fs::create_dir(desk.path("data")).unwrap();

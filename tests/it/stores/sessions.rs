@@ -179,6 +179,20 @@ async fn a_beat_renews_the_lease() {
     expire(store).await;
     hear(store, id, 0).await;
     assert!((lease / 2..=lease).contains(&left().await));
+    // While most of it is left, nothing is written until a minute begins.
+    store
+        .connection()
+        .execute_unprepared("UPDATE live_session SET lease_until = lease_until - 2000")
+        .await
+        .unwrap();
+    let audio = async || audit::number(store, "SELECT audio_ms AS n FROM live_session").await;
+    for (millis, written) in [(100, 100), (200, 100), (60_000, 100), (60_100, 60_100), (61_000, 60_100)] {
+        assert_eq!(
+            (hear(store, id, millis).await, audio().await),
+            (SessionBeat::Held, written),
+            "{millis} ms"
+        );
+    }
 }
 
 /// What was received beyond what the account has is not charged, and what was reserved stays reserved.

@@ -115,7 +115,7 @@ impl<'a> Session<'a> {
         config.insert("sample_rate".to_owned(), json!(format.rate));
         config.insert("encoding".to_owned(), json!(format.encoding.as_str()));
         config.insert("resume".to_owned(), json!(true));
-        let line = Line::open(server, None).await?;
+        let line = Line::open(server).await?;
         let session = Self {
             server,
             config,
@@ -273,7 +273,7 @@ impl<'a> Session<'a> {
         loop {
             // A connection that is taken and lost again at once is another reason to wait.
             tokio::time::sleep(pause).await;
-            let opened = Line::open(self.server, self.id.as_deref()).await;
+            let opened = Line::open(self.server).await;
             match opened {
                 Ok(line) => {
                     (self.line, self.is_stop_sent) = (line, false);

@@ -43,9 +43,11 @@ impl Program {
         let own =
             if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };
         let is_known = |name: &OsString| KNOWN_TO_CHILDREN.iter().any(|known| name == known);
+        #[expect(clippy::disallowed_methods, reason = "handed on, and no setting of this process")]
+        let environment = std::env::vars_os();
         Self {
             executable: own.unwrap_or_else(|_| "steno-transcribe".into()),
-            environment: std::env::vars_os().filter(|(name, _)| is_known(name)).collect(),
+            environment: environment.filter(|(name, _)| is_known(name)).collect(),
         }
     }
 }

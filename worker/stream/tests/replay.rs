@@ -157,7 +157,7 @@ fn joined(clips: &[Clip], gap: f64) -> Vec<i16> {
 #[test]
 fn live_text_is_nearly_as_good_as_batch_text_and_what_is_shown_rarely_flips() {
     let engine = engine();
-    let clips = some_clips(if steno_tests::is_long_run() { 1 } else { 6 });
+    let clips = some_clips(if steno_tests::is_long_run() { 1 } else { 9 });
     let mut batch = Score::default();
     for clip in &clips {
         batch.add(Score::of(&clip.text, &batch_text(&clip.path())));
@@ -186,6 +186,49 @@ fn live_text_is_nearly_as_good_as_batch_text_and_what_is_shown_rarely_flips() {
         );
         assert!(live.percent() <= batch.percent() + 5.0, "{}\n{said}", heard.text());
         assert!(heard.erasure() < 0.4);
+    }
+}
+
+#[test]
+fn steps_of_loudness_and_noise_cost_no_words() {
+    let engine = engine();
+    let clips = some_clips(19);
+    let said = clips.iter().map(|clip| clip.text.as_str()).collect::<Vec<_>>().join(" ");
+    let at_level =
+        |samples: Vec<i16>, gain: f32| samples.into_iter().map(move |s| (f32::from(s) * gain) as i16);
+    let score = |name: &str, samples: &[i16]| {
+        let heard = replay(&engine, options(Some("en")), samples, 1600);
+        let score = Score::of(&said, &heard.text());
+        println!(
+            "{name}: {:.1} % errors, {} finals for {} clips",
+            score.percent(),
+            heard.finals.len(),
+            clips.len()
+        );
+        score
+    };
+    let gap = || std::iter::repeat_n(0i16, 9600);
+    let levels = |gains: [f32; 2]| {
+        let each = clips.iter().zip(gains.into_iter().cycle());
+        each.flat_map(|(clip, gain)| at_level(clips::samples(&clip.path()), gain).chain(gap()))
+            .collect::<Vec<_>>()
+    };
+    let plain = score("one level", &levels([1.0, 1.0]));
+    let mut seed = 1u32;
+    let mut noise = |level: i32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16) as i32 % (2 * level) - level
+    };
+    let mut noisy = levels([1.0, 1.0]);
+    noisy.iter_mut().for_each(|sample| *sample = sample.saturating_add(noise(150) as i16));
+    let hard = [
+        ("all quiet", levels([0.03, 0.03])),
+        ("loud and quiet in turn", levels([1.0, 0.06])),
+        ("in soft noise", noisy),
+    ];
+    for (name, samples) in hard {
+        let score = score(name, &samples);
+        assert!(score.percent() <= plain.percent() + 12.0, "{name}");
     }
 }
 

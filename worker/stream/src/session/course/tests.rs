@@ -392,3 +392,49 @@ fn while_others_wait_nothing_is_made_that_will_be_replaced() {
     course.hear(6 * 5760 + 5000, &[0; 8000]).unwrap();
     assert_eq!(course.wish(busy), Some(Wish::Final), "it has ended");
 }
+
+/// Feeds a minute to a session that listens as it does in life; how many passes it wants.
+fn passes_in_a_minute(mut sound: impl FnMut(usize) -> i16) -> usize {
+    let mut course =
+        Course::new(&entry(&[]), options(), None, steno_runtime::speech::EarshotDetector::boxed());
+    let mut passes = 0;
+    for block in 0..600 {
+        let samples: Vec<i16> = (0..1600).map(|at| sound(block * 1600 + at)).collect();
+        course.hear(block as u64 * 1600, &samples).unwrap();
+        while course.take(PACE).is_some() {
+            passes += 1;
+            course.answered(Answer::Text(ChunkText::default()));
+        }
+        assert!(course.kept() <= 11 * SECOND as u64, "{}", course.kept());
+    }
+    passes
+}
+
+#[test]
+fn noise_and_music_run_no_pass() {
+    let mut seed = 1u32;
+    let mut noise = |level: i16| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((seed >> 16) as i16).rem_euclid(2 * level) - level
+    };
+    assert_eq!(passes_in_a_minute(|_| noise(3)), 0, "soft noise");
+    assert_eq!(passes_in_a_minute(|_| noise(8000)), 0, "loud noise");
+    assert_eq!(passes_in_a_minute(|at| noise(if at / 50_000 % 2 == 0 { 30 } else { 12_000 })), 0, "steps");
+    let chord = |at: usize| {
+        let root = [220.0, 261.6, 196.0, 174.6][at / 24_000 % 4];
+        let time = at as f32 / 16_000.0;
+        let fades = (-1.5 * (at % 24_000) as f32 / 16_000.0).exp();
+        let tone = |ratio: f32| {
+            let phase = std::f32::consts::TAU * root * ratio * time;
+            (1..6).map(|h| (phase * h as f32).sin() / h as f32).sum::<f32>()
+        };
+        ((tone(1.0) + tone(1.25) + tone(1.5)) * 3000.0 * fades) as i16
+    };
+    assert_eq!(passes_in_a_minute(chord), 0, "plucked chords");
+    let beep = |at: usize| if at % 16_000 < 4000 { ((at as f32 * 0.4).sin() * 9000.0) as i16 } else { 0 };
+    assert_eq!(passes_in_a_minute(beep), 0, "beeps");
+    for (name, path) in steno_tests::clips::not_speech() {
+        let samples = steno_tests::clips::samples(&path);
+        assert_eq!(passes_in_a_minute(|at| samples[at % samples.len()]), 0, "{name}");
+    }
+}

@@ -52,6 +52,8 @@ pub struct Load {
     pub busy: f64,
     /// How long the last finals waited for a thread.
     pub final_wait: Duration,
+    /// How often partial texts come of a session in which somebody speaks.
+    pub pace: Duration,
     /// Sessions in which somebody speaks.
     pub speaking: usize,
     /// All sessions.
@@ -86,7 +88,7 @@ impl Engine {
     /// How much there is to do.
     #[must_use]
     pub fn load(&self) -> Load {
-        Load { busy: 0.0, final_wait: Duration::ZERO, speaking: 0, sessions: 0 }
+        Load { busy: 0.0, final_wait: Duration::ZERO, pace: Duration::ZERO, speaking: 0, sessions: 0 }
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Load {
     pub busy: f64,
     /// For how long texts that stay have waited lately.
     pub final_wait: Duration,
+    /// How often partial texts come of a session in which somebody speaks; the seldomest there is where none come.
+    pub pace: Duration,
     /// Sessions in which somebody speaks.
     pub speaking: usize,
     /// All of them.
@@ -147,6 +149,7 @@ impl Engine {
         Load {
             busy: state.meter.busy(shared.threads, now),
             final_wait: state.meter.wait(now).max(state.schedule.final_wait(now)),
+            pace: state.schedule.pace(now).every.map_or(schedule::SELDOMEST, schedule::duration),
             speaking: state.schedule.speaking(),
             sessions: state.schedule.sessions(),
         }

@@ -10,7 +10,7 @@ use steno_shared::time::SAMPLE_RATE;
 /// Partial texts come no oftener ...
 const OFTENEST: Duration = Duration::from_millis(300);
 /// ... and, while there are any, no seldomer.
-const SELDOMEST: Duration = Duration::from_secs(2);
+pub(super) const SELDOMEST: Duration = Duration::from_secs(2);
 /// So much more time is left between partial texts than they take: the rest is for those that stay.
 const SLACK: f64 = 1.2;
 /// The weight of the newest pass in the mean time of a pass.
@@ -147,6 +147,11 @@ impl<S: Clone> Schedule<S> {
 
 fn samples(duration: Duration) -> u64 {
     duration.as_micros() as u64 * u64::from(SAMPLE_RATE) / 1_000_000
+}
+
+/// How long so many samples are.
+pub(super) fn duration(samples: u64) -> Duration {
+    Duration::from_micros(samples * 1_000_000 / u64::from(SAMPLE_RATE))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! A session that says nothing costs nothing, and is counted only. What a newcomer will cost is not known: each that
 //! speaks is taken to cost as much as those that speak now, from when it has begun, since it takes seconds until that
-//! shows in the load.
+//! shows in the load. The engine makes partial texts as often as it can, so that its threads are nearly always busy:
+//! what counts is how busy they would be if partial texts came as seldom as is still good.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,16 +14,18 @@ use crate::engine::Load;
 
 /// The share of the threads' time above which nobody is let in.
 const FULL: f64 = 0.85;
+/// Partial texts that come oftener than this may become seldomer for a newcomer's sake.
+const PACE: Duration = Duration::from_millis(700);
 /// The wait of final texts above which nobody is let in.
 const SLOW: Duration = Duration::from_secs(1);
 /// So long after its begin a session shows in the load.
 const SHOWS: Duration = Duration::from_secs(5);
-/// What a session that speaks takes of one thread's time, before any has been seen.
-const FIRST_COST: f64 = 0.25;
+/// What a session that speaks needs of one thread's time, before any has been seen.
+const FIRST_COST: f64 = 0.1;
 /// What is believed at the least and at the most.
 const COSTS: (f64, f64) = (0.01, 1.0);
 /// How much of the mean the newest figure is.
-const NEWEST: f64 = 0.1;
+const NEWEST: f64 = 0.3;
 /// When it is worth trying again.
 const RETRY_AFTER_S: u64 = 5;
 
@@ -41,7 +44,7 @@ pub struct Admission {
     /// All that are there, with the time at which they began, if they did.
     sessions: BTreeMap<u64, Option<Instant>>,
     last: u64,
-    /// What one that speaks takes of a thread's time.
+    /// What one that speaks needs of a thread's time.
     cost: f64,
 }
 
@@ -85,7 +88,7 @@ impl Admission {
     /// Learns what sessions cost. To be told every second.
     pub fn observe(&mut self, load: &Load) {
         if load.speaking > 0 {
-            let cost = load.busy * self.threads / load.speaking as f64;
+            let cost = needed(load) * self.threads / load.speaking as f64;
             self.cost += (cost.clamp(COSTS.0, COSTS.1) - self.cost) * NEWEST;
         }
     }
@@ -117,15 +120,20 @@ impl Admission {
         !is_slow && predicted + self.cost / self.threads <= FULL
     }
 
-    /// The share of the threads' time that is taken as soon as all that have begun show.
+    /// The share of the threads' time that is needed as soon as all that have begun show.
     fn predicted(&self, load: &Load, now: Instant) -> f64 {
         let hidden = |began: &Instant| {
             let shown = now.saturating_duration_since(*began).as_secs_f64() / SHOWS.as_secs_f64();
             (1.0 - shown).max(0.0)
         };
         let hidden: f64 = self.sessions.values().flatten().map(hidden).sum();
-        load.busy + hidden * self.cost / self.threads
+        needed(load) + hidden * self.cost / self.threads
     }
+}
+
+/// The share of the threads' time that those who speak now need.
+fn needed(load: &Load) -> f64 {
+    load.busy * (load.pace.as_secs_f64() / PACE.as_secs_f64()).min(1.0)
 }
 
 #[cfg(test)]
@@ -133,7 +141,7 @@ mod tests {
     use super::*;
 
     fn load(busy: f64, speaking: usize) -> Load {
-        Load { busy, speaking, sessions: speaking, final_wait: Duration::ZERO }
+        Load { busy, speaking, sessions: speaking, pace: PACE, final_wait: Duration::ZERO }
     }
 
     /// Lets in and begins as many as possible at once.
@@ -167,24 +175,24 @@ mod tests {
         for _ in 0..1000 {
             admission.open(&load, now).unwrap();
         }
-        assert_eq!(admission.free(&load, now), 3);
-        assert_eq!(fill(&mut admission, &load, now), 3);
+        assert_eq!(admission.free(&load, now), 8);
+        assert_eq!(fill(&mut admission, &load, now), 8);
         assert_eq!(admission.free(&load, now), 0);
     }
 
     #[test]
     fn those_that_begin_at_once_count_before_they_show_in_the_load() {
-        let mut admission = Admission::new(2000, 2);
+        let mut admission = Admission::new(2000, 3);
         let began = Instant::now();
-        // 0.85 of two threads is room for six at a quarter of a thread.
-        assert_eq!(fill(&mut admission, &load(0.0, 0), began), 6);
-        assert!(admission.open(&load(0.4, 3), began + SHOWS / 2).is_err());
+        // 0.85 of three threads is room for 25 at a tenth of a thread.
+        assert_eq!(fill(&mut admission, &load(0.0, 0), began), 25);
+        assert!(admission.open(&load(0.5, 10), began + SHOWS / 2).is_err());
         // They turned out to be cheaper.
-        let shown = load(0.3, 6);
-        assert_eq!(admission.free(&shown, began + SHOWS), 4);
+        let shown = load(0.32, 12);
+        assert_eq!(admission.free(&shown, began + SHOWS), 15);
         (0..100).for_each(|_| admission.observe(&shown));
-        // At a tenth of a thread each: 0.55 of two threads.
-        assert_eq!(fill(&mut admission, &shown, began + SHOWS), 10);
+        // At 0.08 of a thread each: 0.53 of three threads.
+        assert_eq!(fill(&mut admission, &shown, began + SHOWS), 19);
     }
 
     #[test]
@@ -193,9 +201,9 @@ mod tests {
         let (load, now) = (load(0.0, 0), Instant::now());
         let first = admission.open(&load, now).unwrap();
         admission.begin(first, &load, now).unwrap();
-        assert_eq!(admission.free(&load, now), 2);
+        assert_eq!(admission.free(&load, now), 7);
         admission.leave(first);
-        assert_eq!(admission.free(&load, now), 3);
+        assert_eq!(admission.free(&load, now), 8);
     }
 
     #[test]
@@ -203,12 +211,23 @@ mod tests {
         let mut admission = Admission::new(2000, 4);
         let now = Instant::now();
         assert!(admission.open(&load(0.7, 5), now).is_ok());
-        assert!(admission.open(&load(0.8, 5), now).is_err(), "with the newcomer it is too much");
+        assert!(admission.open(&load(0.84, 5), now).is_err(), "with the newcomer it is too much");
         let slow = Load { final_wait: SLOW * 2, ..load(0.1, 1) };
         assert!(admission.open(&slow, now).is_err());
         assert_eq!(admission.free(&slow, now), 0);
         let past = Load { speaking: 0, ..slow };
         assert!(admission.open(&past, now).is_ok(), "nobody speaks any more");
+    }
+
+    #[test]
+    fn partial_texts_become_seldomer_before_anybody_is_refused() {
+        let mut admission = Admission::new(2000, 2);
+        let now = Instant::now();
+        let at = |ms| Load { pace: Duration::from_millis(ms), ..load(0.84, 20) };
+        let free = [300, 500, 700, 2000].map(|ms| admission.free(&at(ms), now));
+        assert_eq!(free, [9, 5, 0, 0]);
+        assert!(admission.open(&at(300), now).is_ok());
+        assert!(admission.open(&at(700), now).is_err());
     }
 
     #[test]

@@ -246,7 +246,8 @@ mod tests {
 
     fn live() -> Live<Told> {
         let gate = Arc::new(Gate::new(Admission::new(10, 1)));
-        let quiet = Load { busy: 0.0, final_wait: Duration::ZERO, speaking: 0, sessions: 0 };
+        let quiet =
+            Load { busy: 0.0, final_wait: Duration::ZERO, pace: Duration::ZERO, speaking: 0, sessions: 0 };
         Live::new(SessionNumber(1), gate.open(&quiet).unwrap())
     }
 

@@ -9,7 +9,7 @@ use steno_stream::engine::{Load, Output};
 use crate::lab::Lab;
 use crate::scripted::QUIET;
 
-const FULL: Load = Load { busy: 0.9, final_wait: Duration::ZERO, speaking: 30, sessions: 30 };
+const FULL: Load = Load { busy: 0.9, pace: Duration::from_secs(1), speaking: 30, ..QUIET };
 
 #[tokio::test]
 async fn sessions_are_refused_while_there_is_too_much_to_do() {

@@ -34,7 +34,8 @@ struct Record {
 }
 
 /// Nobody speaks.
-pub(crate) const QUIET: Load = Load { busy: 0.0, final_wait: Duration::ZERO, speaking: 0, sessions: 0 };
+pub(crate) const QUIET: Load =
+    Load { busy: 0.0, final_wait: Duration::ZERO, pace: Duration::ZERO, speaking: 0, sessions: 0 };
 
 /// What a session was told.
 #[derive(Debug)]

@@ -75,7 +75,6 @@ impl Live {
     ///
     /// # Panics
     /// If the connection is broken.
-    #[expect(clippy::needless_pass_by_value, reason = "it is made where it is sent")]
     pub async fn json(&mut self, value: Value) {
         self.text(value.to_string()).await;
     }

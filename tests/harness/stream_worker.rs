@@ -253,7 +253,7 @@ struct Hearing {
     told_language: bool,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
     ByPause,
     Flushed,

@@ -304,3 +304,18 @@ fn words_are_near_their_true_times_by_either_method() {
     assert!(aligned < 0.08, "by alignment: {aligned} s");
     assert!(proportional < 0.12, "by proportion: {proportional} s");
 }
+
+#[test]
+fn a_quick_text_is_the_same_each_time_and_nearly_as_good() {
+    let quick = ChunkOptions { decoding: Decoding::Quick, ..english() };
+    let mut state = state();
+    let mut score = Score::default();
+    for clip in some_clips(8) {
+        let samples = decode(&clip.path());
+        let first = state.transcribe(&samples, &quick, &StopFlag::default()).unwrap();
+        let again = state.transcribe(&samples, &quick, &StopFlag::default()).unwrap();
+        assert_eq!(text(&first), text(&again));
+        score.add(Score::of(&clip.text, &text(&first)));
+    }
+    assert!(score.percent() < 25.0, "{score:?}");
+}

@@ -171,6 +171,8 @@ impl Browser {
                 self.complaints.push(told["args"].to_string());
             }
             "Runtime.exceptionThrown" => self.complaints.push(told["exceptionDetails"].to_string()),
+            // That a page uses something old is not its failure.
+            "Log.entryAdded" if told["entry"]["source"] == "deprecation" => {}
             "Log.entryAdded" if told["entry"]["level"] == "error" || told["entry"]["level"] == "warning" => {
                 self.complaints.push(told["entry"].to_string());
             }

@@ -204,7 +204,7 @@ async fn the_program_of_the_documentation_works() {
     browser.evaluate("globalThis.said = []; console.log = (text) => { said.push(text); };").await;
     // What the browser makes of the sound by itself is not what is tested.
     let raw = "{ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } }";
-    let program = super::documented("js", world.port()).replace("{ audio: true }", raw);
+    let program = super::documented::program("js", world.port()).replace("{ audio: true }", raw);
     assert!(program.contains(raw));
     browser.evaluate(&format!("{program}; 0")).await;
     let words = said.split_whitespace().count() * 4 / 5;

@@ -2,6 +2,7 @@
 
 mod auth;
 mod browser;
+mod documented;
 mod faults;
 mod limits;
 mod page;
@@ -10,19 +11,9 @@ mod resume;
 mod sdk;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, Statement};
-use steno_tests::clips;
 use steno_tests::stream_worker::StreamWorker;
 use steno_tests::wait;
 use steno_tests::world::{Plan, SOON, World};
-
-/// The program in a language that docs/live.md shows, for the server on this port.
-fn documented(language: &str, port: u16) -> String {
-    let page = std::fs::read_to_string(clips::root().join("docs/live.md")).unwrap();
-    let (_, program) = page.split_once(&format!("```{language}\n")).unwrap();
-    let (program, _) = program.split_once("```").unwrap();
-    assert!(program.contains("//127.0.0.1:8080/"));
-    program.replace("//127.0.0.1:8080/", &format!("//127.0.0.1:{port}/"))
-}
 
 /// An API alone with a scripted worker.
 async fn scripted(settings: &[(&str, &str)]) -> (World, StreamWorker) {

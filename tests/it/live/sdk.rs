@@ -127,7 +127,7 @@ async fn the_program_of_the_documentation_works() {
     let folder = tempfile::TempDir::new().unwrap();
     let said = talk(folder.path());
     std::fs::rename(folder.path().join("talk.raw"), folder.path().join("talk.pcm")).unwrap();
-    let program = super::documented("python", world.port());
+    let program = super::documented::program("python", world.port());
     let mut command = Command::new(installed("target/python/bin/python", "scripts/python.sh"));
     command.args(["-c", &program]).current_dir(folder.path());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

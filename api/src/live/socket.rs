@@ -100,6 +100,8 @@ async fn run<S>(
 {
     let (mut sink, mut stream) = socket.split();
     // The first to end: the client has gone or sent too much, or the session has said its last.
+    // Until then the session is told of nothing but what it is sent.
+    let open = to_session.clone();
     let ended = {
         let writing = write(&mut sink, messages);
         let reading = read(&mut stream, to_session);
@@ -114,6 +116,7 @@ async fn run<S>(
             }
         }
     };
+    drop(open);
     if matches!(ended, Some(ReadEnd::Gone)) {
         return;
     }

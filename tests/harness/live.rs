@@ -119,10 +119,15 @@ impl Live {
         self.socket.send(Message::text(text.to_owned())).await.is_ok()
     }
 
-    /// Ends the session by a close frame.
+    /// Ends the session by a close frame, and waits for the answer.
+    ///
+    /// # Panics
+    /// If there is none in much less time than a socket is left to its client.
     pub async fn close(mut self) {
         // Where the server has closed it is closed.
         let _ = self.socket.close(None).await;
+        let answered = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        tokio::time::timeout(Duration::from_secs(20), answered).await.expect("a close is not answered");
     }
 
     /// The next thing that the server does.

@@ -203,6 +203,12 @@ impl Link {
                 self.told.begun.lock().unwrap().push((options, resumption));
                 if on(&self.manner.is_unready) { Vec::new() } else { vec![Reply::Ready { session }] }
             }
+            Frame::Message(Request::Leave { session }) => {
+                if sessions.all.remove(&session).is_some() {
+                    self.told.open.fetch_sub(1, Ordering::SeqCst);
+                }
+                Vec::new()
+            }
             Frame::Message(_) if on(&self.manner.is_deaf) => Vec::new(),
             Frame::Message(Request::Flush { session }) => {
                 let hearing = sessions.all.get_mut(&session).unwrap();
@@ -216,12 +222,6 @@ impl Link {
                 let mut replies: Vec<_> = hearing.end(session, Ended::Flushed).into_iter().collect();
                 replies.push(Reply::Done { session });
                 replies
-            }
-            Frame::Message(Request::Leave { session }) => {
-                if sessions.all.remove(&session).is_some() {
-                    self.told.open.fetch_sub(1, Ordering::SeqCst);
-                }
-                Vec::new()
             }
             Frame::Message(Request::Hello { .. }) => panic!("a second hello"),
         }

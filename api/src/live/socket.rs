@@ -87,8 +87,6 @@ where
 enum ReadEnd {
     Oversized,
     Gone,
-    /// The session reads no more.
-    Unwanted,
 }
 
 async fn run<S>(
@@ -100,6 +98,8 @@ async fn run<S>(
 {
     let (mut sink, mut stream) = socket.split();
     // The first to end: the client has gone or sent too much, or the session has said its last.
+    // Until then the session is told of nothing but what it is sent.
+    let open = to_session.clone();
     let ended = {
         let writing = write(&mut sink, messages);
         let reading = read(&mut stream, to_session);
@@ -114,10 +114,9 @@ async fn run<S>(
             }
         }
     };
-    if matches!(ended, Some(ReadEnd::Gone)) {
-        return;
-    }
+    drop(open);
     let oversized = matches!(ended, Some(ReadEnd::Oversized));
+    // A close of the client's is answered by reading on.
     let until_closed = async {
         while let Some(Ok(_)) = stream.next().await {}
         if oversized && let Ok(mut socket) = sink.reunite(stream) {
@@ -134,7 +133,11 @@ where
 {
     loop {
         // Nothing is read for which the session has no room.
-        let Ok(permit) = to_session.reserve().await else { return ReadEnd::Unwanted };
+        let Ok(permit) = to_session.reserve().await else {
+            // The session has ended, and the socket is left to the client.
+            while let Some(Ok(_)) = stream.next().await {}
+            return ReadEnd::Gone;
+        };
         let inbound = loop {
             match stream.next().await {
                 Some(Ok(Message::Binary(bytes))) => break Inbound::Binary(bytes),

@@ -279,6 +279,7 @@ async fn a_stored_session_is_a_job_with_every_export() {
     let mut live = Live::open_at(world.port(), "/v1/stream", &[("Authorization", &bearer)]).await;
     live.json(json!({"store": true})).await;
     live.audio(&utterance(&[1, 2])).await;
+    live.until(begins("w1 w2")).await;
     live.audio(&words(&[3])).await;
     live.json(json!({"action": "stop"})).await;
     let (last, _) = live.last().await;

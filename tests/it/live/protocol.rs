@@ -288,7 +288,7 @@ async fn a_stored_session_is_a_job_with_every_export() {
     let path = format!("/v1/jobs/{}", last["job_id"].as_str().unwrap());
     assert_eq!(client.get(&path).await.status, 404, "another's");
     let own = world.client().with_key(key.reveal());
-    assert_eq!(own.get(&path).await.ok()["status"], "completed");
+    assert_eq!(own.get(&path).await.ok()["state"], "completed");
     let transcript = own.get(&format!("{path}/transcript")).await.ok();
     assert_eq!((&transcript["text"], &transcript["model"]), (&json!("w1 w2 w3"), &json!("mini")));
     assert_eq!(transcript["segments"].as_array().unwrap().len(), 2);

@@ -44,7 +44,10 @@ async fn a_file_or_a_pipe_becomes_text() {
         desk.run(&server, &["listen", "talk.wav", "--sample-rate", "8000", "--encoding", "mulaw"]).await;
     assert_eq!(words(wav.ok()), words(&file.out));
 
-    let json = desk.run(&server, &["listen", "talk.wav", "--json", "--store", "--partials", "on"]).await;
+    // Longer than what is sent ahead of the clock, so that some of it is heard while it is spoken.
+    clips::write_wav(&samples.repeat(12 * 32_000 / samples.len() + 2), &desk.path("talks.wav"));
+    let said = [said.as_str()].repeat(12 * 32_000 / samples.len() + 2).join(" ");
+    let json = desk.run(&server, &["listen", "talks.wav", "--json", "--store", "--partials", "on"]).await;
     let lines: Vec<Value> = json.ok().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["status"], "ready");
     assert!(lines.iter().any(|line| line["partial"].as_str().is_some_and(|partial| !partial.is_empty())));

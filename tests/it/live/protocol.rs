@@ -306,7 +306,7 @@ async fn a_client_that_leaves_ends_its_session_as_by_a_stop() {
     live.json(json!({"store": true})).await;
     let id = live.message().await["session_id"].as_str().unwrap().to_owned();
     live.audio(&words(&[1, 2])).await;
-    assert_eq!(open_sessions(&world).await, [id.clone()]);
+    assert_eq!(open_sessions(&world).await, std::slice::from_ref(&id));
     drop(live);
     all_are_closed(&world, &worker).await;
     let own = world.client().with_key(key.reveal());

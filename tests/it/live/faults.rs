@@ -151,28 +151,6 @@ async fn a_flood_of_text_is_cut_off_and_pings_are_not_counted() {
 }
 
 #[tokio::test]
-async fn five_hundred_idle_sessions_are_no_burden() {
-    let (world, worker) = scripted(&[]).await;
-    let mut idle = Vec::new();
-    for _ in 0..500 {
-        let mut live = Live::open(world.port()).await;
-        live.json(json!({})).await;
-        idle.push(live);
-    }
-    let mut live = Live::open(world.port()).await;
-    live.json(json!({})).await;
-    live.audio(&utterance(&[1])).await;
-    live.until(|message| message["text"] == "w1").await;
-    live.json(json!({"action": "stop"})).await;
-    live.last().await;
-    for live in &mut idle {
-        assert_eq!(live.message().await["status"], "ready");
-    }
-    drop(idle);
-    all_are_closed(&world, &worker).await;
-}
-
-#[tokio::test]
 async fn a_silent_client_is_pinged() {
     let (world, _worker) = scripted(&[]).await;
     let mut live = Live::open(world.port()).await;

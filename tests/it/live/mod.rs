@@ -7,6 +7,7 @@ mod faults;
 mod limits;
 mod page;
 mod protocol;
+mod real;
 mod resume;
 mod sdk;
 

@@ -52,6 +52,8 @@ pub(super) fn greet(settings: &UpSettings, console: &Console, address: SocketAdd
     console.line("");
     console.line(&format!("    curl -F file=@'{example}' -F response_format=txt{key} {}", url(address)));
     console.line("");
+    console.line(&format!("Or speak, in a browser on this machine: http://{address}/live"));
+    console.line("");
     console.line("Ctrl-C stops it; no job is lost.");
     Ok(())
 }

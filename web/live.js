@@ -94,7 +94,8 @@ class Session {
 
     receive(message) {
         if (message.error) {
-            this.refused = true;
+            // What comes in a session that goes on does not end it.
+            this.refused = !this.ready;
             this.show.error(message.error);
         }
         if (message.status === "ready") {

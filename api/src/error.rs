@@ -266,6 +266,11 @@ impl ApiError {
         Self { allowance: Some(Box::new(allowance)), ..self }
     }
 
+    /// The status that it has in HTTP.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.cause.status()
+    }
+
     /// Its cause, as programs know it.
     pub(crate) fn code(&self) -> &'static str {
         self.cause.code()

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use steno_shared::id::WorkerId;
 use steno_shared::object::{ObjectKey, ObjectKind};
 use steno_shared::store::{Retention, SESSION_LEASE};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -63,9 +62,7 @@ fn tell(what: &str, removed: Result<usize, ApiError>) {
     }
 }
 
-/// First those of this process are renewed.
 async fn lost_sessions(app: &App) -> Result<usize, ApiError> {
-    app.store.renew_sessions(&WorkerId::of_this_process("api")).await?;
     Ok(app.store.reap_sessions().await?)
 }
 

@@ -238,7 +238,7 @@ async fn a_long_job_is_followed_and_its_text_read_as_it_comes() {
 #[tokio::test]
 async fn the_place_in_the_queue_is_told() {
     let world = Plan::default()
-        .set("STENO_FAILPOINTS", "transcribe.claimed=sleep(3000)")
+        .set("STENO_FAILPOINTS", "transcribe.claimed=sleep(20000)#1")
         .set("STENO_TRANSCRIBE_SLOTS", "1")
         .set("STENO_LEASE", "30s")
         .start()

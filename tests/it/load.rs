@@ -32,7 +32,8 @@ async fn a_hundred_clients_at_once_get_their_own_texts() {
         alone.push(text(&world, clip).await);
     }
     let mut memory = Vec::new();
-    for _ in 0..2 {
+    // The first round leaves the allocator with what it will use again.
+    for _ in 0..3 {
         let began = Instant::now();
         let sent: Vec<_> = (0..CLIENTS)
             .map(|number| {
@@ -47,8 +48,9 @@ async fn a_hundred_clients_at_once_get_their_own_texts() {
         println!("{CLIENTS} clips at once took {:.1} s", began.elapsed().as_secs_f64());
         memory.push(world.worker(Lane::Transcribe).anonymous_memory());
     }
-    println!("the transcriber's memory: {} MiB, then {} MiB", memory[0] >> 20, memory[1] >> 20);
-    assert!(memory[1] < memory[0] + FLAT, "{memory:?}");
+    let mebibytes: Vec<_> = memory.iter().map(|bytes| bytes >> 20).collect();
+    println!("the transcriber's memory, in MiB: {mebibytes:?}");
+    assert!(memory[2] < memory[1] + FLAT, "{mebibytes:?} MiB");
     world.queue_is_empty().await;
 }
 

@@ -38,6 +38,8 @@ pub(super) enum Sent {
     Text(String),
     /// More than a frame may hold.
     Oversized,
+    /// What is no frame: the code to close by.
+    Broken(u16),
     /// It is gone.
     Gone,
 }
@@ -103,6 +105,7 @@ impl Client {
                 }
                 Inbound::Text(text) => Sent::Text(text.as_str().to_owned()),
                 Inbound::Oversized => Sent::Oversized,
+                Inbound::Broken(close) => Sent::Broken(close),
                 Inbound::Gone => self.gone(),
             }
         }
@@ -124,8 +127,13 @@ impl Client {
                     return;
                 }
             }
+            let is_closed = matches!(end, Outbound::Close(_));
             // A client that is gone misses nothing.
             let _ = socket.outbound.send(end).await;
+            if is_closed {
+                // Until all of it is written: the process may be about to end.
+                socket.outbound.closed().await;
+            }
         };
         // One that does not listen is cut off by its socket.
         let _ = tokio::time::timeout(FAREWELL, tell).await;

@@ -120,6 +120,8 @@ impl Session {
         tracing::info!(
             session.id = %self.id, audio.duration_s = self.duration().as_seconds(), close, "live session ended"
         );
+        // Nobody comes back to what is over.
+        self.listed = None;
         let leaves = self.dialect == Dialect::Sdk && end == End::Last(1000);
         let farewell = if leaves { Outbound::Leave(SDK_CLOSES) } else { Outbound::Close(close) };
         let Self { mut client, .. } = self;
@@ -161,7 +163,8 @@ impl Session {
         let kept = kept.unwrap_or_default();
         match meter.close(kept.as_ref()).await {
             Ok(Some(credits)) => {
-                settled.is_kept = kept.is_some();
+                // One that cost nothing, because its account could not pay for a minute, is not kept.
+                settled.is_kept = kept.is_some() && credits > 0;
                 settled.usage = Some((credits, remaining(&self.app, &self.caller).await));
             }
             // It was settled without being kept.

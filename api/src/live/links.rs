@@ -20,6 +20,9 @@ const NO_WORKER_RETRY: u64 = 5;
 /// How often a session without a worker looks for one.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// A worker that is being stopped has left the registry by then, and its successor may have its address.
+const GONE: Duration = Duration::from_secs(2);
+
 type Kept = Arc<tokio::sync::Mutex<Option<Link>>>;
 
 /// The links, cheap to clone.
@@ -89,9 +92,14 @@ impl Links {
     }
 
     /// The same, trying again until there is one or the time is over.
-    pub(super) async fn seek(self, wanted: Wanted, within: Duration) -> Result<Place, NoPlace> {
-        let deadline = tokio::time::Instant::now() + within;
+    pub(super) async fn seek(self, mut wanted: Wanted, within: Duration) -> Result<Place, NoPlace> {
+        let began = tokio::time::Instant::now();
+        let deadline = began + within;
         loop {
+            if began.elapsed() > GONE {
+                // Whoever answers at that address now is another one.
+                wanted.not = None;
+            }
             let found = self.open(&wanted).await;
             if found.is_ok() || tokio::time::Instant::now() + LOOK > deadline {
                 return found;
@@ -122,7 +130,11 @@ impl Links {
         let kept = {
             let mut links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
             // Those of workers that are gone.
-            links.retain(|other, kept| other == address || kept.try_lock().is_ok_and(|link| link.is_some()));
+            links.retain(|other, kept| {
+                let lives = kept.try_lock().map(|link| link.as_ref().is_some_and(Link::is_alive));
+                // One that somebody looks after just now is not judged.
+                other == address || lives.unwrap_or(true)
+            });
             Arc::clone(links.entry(address.to_owned()).or_default())
         };
         let link = {

@@ -107,7 +107,9 @@ impl Told {
         }
         self.bytes += text.len();
         self.messages.push_back((seq, text.to_owned()));
+        // The newest stays, however long it is.
         while self.bytes > KEPT
+            && self.messages.len() > 1
             && let Some((_, oldest)) = self.messages.pop_front()
         {
             self.bytes -= oldest.len();

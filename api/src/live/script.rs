@@ -124,14 +124,11 @@ impl Script {
         &self.segments[from..]
     }
 
-    /// Where another worker goes on; none if nothing was final yet.
-    pub(super) fn resumption(&self, at: u64) -> Option<Resumption> {
-        if at == 0 && self.last.is_none() {
-            return None;
-        }
+    /// Where another worker goes on.
+    pub(super) fn resumption(&self, at: u64) -> Resumption {
         let letters = self.text.chars().count();
         let said = self.text.chars().skip(letters.saturating_sub(SAID)).collect();
-        Some(Resumption { at, language: self.language, said_until: self.last.map(|(_, end)| end), said })
+        Resumption { at, language: self.language, said_until: self.last.map(|(_, end)| end), said }
     }
 
     /// The result of the job that the session becomes.
@@ -264,9 +261,9 @@ mod tests {
     #[test]
     fn the_next_worker_is_told_the_end_of_what_was_said() {
         let mut script = Script::default();
-        assert_eq!(script.resumption(0), None);
+        assert_eq!(script.resumption(0).said_until, None);
         script.add(segment(&"é ".repeat(500), 0, 10), Millis(100));
-        let resumption = script.resumption(5).unwrap();
+        let resumption = script.resumption(5);
         assert_eq!((resumption.at, resumption.said_until), (5, Some(Millis(10))));
         assert_eq!(resumption.said.chars().count(), SAID);
     }

@@ -198,6 +198,11 @@ impl Session {
         match sent {
             Sent::Gone => self.gone(),
             Sent::Oversized => self.too_long("frames must be no longer than 1 MiB"),
+            Sent::Broken(close) => {
+                let sentence =
+                    "what came is no WebSocket frame, or a text frame that is not UTF-8".to_owned();
+                self.fail(&Cause { sentence, code: "protocol_error", close }, FINISH)
+            }
             Sent::Text(text) if text.len() > control::LONGEST => {
                 self.too_long("text frames must be no longer than 64 KiB")
             }
@@ -288,7 +293,11 @@ impl Session {
             Heard::Lost => tracing::warn!(session.id = %self.id, "a session has lost its worker"),
             Heard::Moved => {
                 let at = self.hearing.feed.restart();
-                self.hearing.resume(self.script.resumption(at));
+                let resumption = self.script.resumption(at);
+                self.hearing.resume(Some(resumption).filter(|_| self.phase != Phase::Starting));
+                // What seemed to be said is heard again.
+                let end = self.duration();
+                self.said(Said::Partial { start: end, end, text: String::new() });
             }
             Heard::Failed(reason, message) => {
                 tracing::error!(session.id = %self.id, reason = ?reason, message, "a worker gave a session up");
@@ -428,7 +437,9 @@ impl Session {
             return self.fail(&Cause { sentence, code: "session_too_long", close: 1008 }, FINISH);
         }
         let waited = self.client.gone_at().is_some_and(|gone| gone.elapsed() > settings.stream_resume.0);
-        if waited || self.client.is_here() && self.last_sign.elapsed() > settings.stream_idle.0 {
+        // While no worker is ready the client may have nothing more to send.
+        let is_idle = self.phase == Phase::Live && self.last_sign.elapsed() > settings.stream_idle.0;
+        if waited || self.client.is_here() && is_idle {
             return self.finish(1000, FINISH);
         }
         Flow::Continue(())

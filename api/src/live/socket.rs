@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
@@ -38,6 +39,8 @@ pub(super) enum Inbound {
     Text(Utf8Bytes),
     /// A frame that is too long, after which nothing else comes.
     Oversized,
+    /// What is no frame, after which nothing else comes, and the code to close by.
+    Broken(u16),
     /// Nothing more comes.
     Gone,
 }
@@ -86,6 +89,7 @@ where
 /// Why no more frames are read.
 enum ReadEnd {
     Oversized,
+    Broken,
     Gone,
 }
 
@@ -145,11 +149,16 @@ where
                 // Pings are answered by the stream itself.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Err(Error::Capacity(_))) => break Inbound::Oversized,
+                Some(Err(Error::Utf8(_))) => break Inbound::Broken(1007),
+                Some(Err(Error::Protocol(error))) if error != ProtocolError::ResetWithoutClosingHandshake => {
+                    break Inbound::Broken(1002);
+                }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break Inbound::Gone,
             }
         };
         let end = match inbound {
             Inbound::Oversized => Some(ReadEnd::Oversized),
+            Inbound::Broken(_) => Some(ReadEnd::Broken),
             Inbound::Gone => Some(ReadEnd::Gone),
             _ => None,
         };

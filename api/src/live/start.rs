@@ -53,7 +53,11 @@ impl Session {
 
     fn refused(&mut self, error: &ApiError) -> Flow {
         self.client.outbox.tell(self.dialect.error(&error.to_string(), error.code()));
-        Flow::Break(End::Refused(1008))
+        Flow::Break(End::Refused(match error.status().as_u16() {
+            503 => 1013,
+            500.. => 1011,
+            _ => 1008,
+        }))
     }
 
     async fn begin(&mut self) -> Result<(), ApiError> {

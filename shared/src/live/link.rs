@@ -87,7 +87,7 @@ pub async fn write<M: Serialize + Sync>(link: &mut (impl AsyncWrite + Unpin), me
     link.write_all(&frame).await
 }
 
-/// Writes audio, in several frames if it is long. Not safe to be dropped half-way, as [`write`].
+/// Writes audio, in several frames if it is long. Not safe to be dropped half-way, as [`write()`].
 ///
 /// # Errors
 /// If the link breaks.

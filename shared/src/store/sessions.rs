@@ -129,17 +129,6 @@ impl Store {
         Ok(None)
     }
 
-    /// Renews the leases of all sessions that a process serves, whatever they do: one write, however many there are.
-    ///
-    /// # Errors
-    /// If the rows cannot be written: the leases may run out.
-    pub async fn renew_sessions(&self, owner: &WorkerId) -> Result<(), StoreError> {
-        let sql = format!("UPDATE live_session SET lease_until = {} + $2 WHERE owner = $1", self.now());
-        let _turn = self.writer.acquire().await.map_err(unreadable)?;
-        let renewed = self.db.execute_raw(self.statement(sql, [owner.0.clone().into(), lease()])).await;
-        renewed.map(|_| ()).map_err(during("renew sessions"))
-    }
-
     /// Renews a session's lease, and reserves what its audio, of this length by now, has begun: with the first of it
     /// one of the day's transcriptions, and each minute, with its credit. Audio never becomes less. While neither is due,
     /// nothing is written: it may be called every second.

@@ -140,28 +140,27 @@ async fn silence_has_no_text_and_the_language_is_found_out() {
     is_right(&said, &last);
 }
 
+/// They have not said what they wish: whoever has is taken to be about to speak.
 #[tokio::test]
-async fn a_thousand_idle_sessions_cost_little_and_one_that_speaks_is_served() {
+async fn a_thousand_idle_sockets_cost_little_and_one_that_speaks_is_served() {
     let mut world = world().await;
     let before = world.api().anonymous_memory();
     let mut idle = Vec::new();
     for _ in 0..1000 {
-        let mut live = Live::open(world.port()).await;
-        live.json(json!({})).await;
-        idle.push(live);
-    }
-    for live in &mut idle {
-        assert_eq!(live.message().await["status"], "ready");
+        idle.push(Live::open(world.port()).await);
     }
     let taken = world.api().anonymous_memory().saturating_sub(before);
-    assert!(taken < IDLE_BYTES, "{taken} bytes for a thousand idle sessions");
+    assert!(taken < IDLE_BYTES, "{taken} bytes for a thousand idle sockets");
     let (samples, said) = speech(1);
     let mut live = Live::open(world.port()).await;
     live.json(json!({"language": "en"})).await;
     live.audio(&samples).await;
     live.json(json!({"action": "stop"})).await;
     is_right(&said, &live.last().await.0);
-    drop(idle);
+    for mut live in idle {
+        let (messages, code) = live.rest().await;
+        assert_eq!((&messages[0]["code"], messages.len(), code), (&json!("no_config"), 1, 1008));
+    }
     wait::until("all sessions to be settled", SOON, async || {
         open_sessions(&world).await.is_empty().then_some(())
     })

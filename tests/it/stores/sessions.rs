@@ -163,24 +163,6 @@ async fn a_lost_session_is_settled_once_by_what_was_received() {
 }
 
 #[tokio::test]
-async fn a_process_renews_all_of_its_own_sessions_at_once() {
-    let world = Fixture::new().await;
-    let store = &world.store;
-    let mut of_another = session(&Tier::default());
-    of_another.owner = WorkerId("another".to_owned());
-    let owner = session(&Tier::default()).owner;
-    let own = [open(store, &Tier::default()).await, open(store, &Tier::default()).await];
-    assert_eq!(store.open_session(&of_another).await.unwrap(), None);
-    expire(store).await;
-    store.renew_sessions(&owner).await.unwrap();
-    assert_eq!(store.reap_sessions().await.unwrap(), 1);
-    assert_eq!(hear(store, of_another.id, 1000).await, SessionBeat::Lost);
-    for id in own {
-        assert_eq!(hear(store, id, 1000).await, SessionBeat::Held);
-    }
-}
-
-#[tokio::test]
 async fn a_beat_renews_the_lease() {
     let world = Fixture::new().await;
     let store = &world.store;

@@ -13,8 +13,8 @@ use super::{level, listener::Listener};
 
 /// Frames that are looked at together: two seconds.
 pub const REACH: usize = judge::REACH;
-/// The level is set by as many frames: four seconds.
-const MEMORY: usize = 250;
+/// The level is set by as many frames: two seconds.
+const MEMORY: usize = 125;
 /// A sound that is louder than what came before sets the level at once: by this many frames (0.1 s), ...
 const ONSET: usize = 6;
 /// ... which have to be this much louder.

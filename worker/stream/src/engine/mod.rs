@@ -1,6 +1,6 @@
 //! The threads that decode what live sessions want, and the sessions' seats at them.
 //!
-//! Belongs here: when a pass is run, and by which thread. What a session wants is decided in [`crate::session`], by
+//! Belongs here: when a pass is run, and by which thread. What a session wants is decided in `session`, by
 //! whoever brings its audio; a thread only computes, with no lock held.
 
 mod meter;

@@ -15,11 +15,19 @@ use crate::session::{Answer, Pass, Wish, Work};
 /// Serves sessions until the engine is closed.
 pub(super) fn run(shared: &Shared) {
     while let Some((picked, began)) = next(shared) {
-        serve(shared, &picked);
+        // What a model writes is looked at in there too.
+        let served = catch_unwind(AssertUnwindSafe(|| serve(shared, &picked)));
+        if served.is_err() {
+            tracing::error!("a session panicked");
+            picked.session.fail(FailReason::Internal, "the session panicked");
+        }
         let mut state = shared.lock();
         let now = Instant::now();
         state.schedule.end(picked.ticket);
-        state.schedule.took(now.saturating_duration_since(began));
+        // One that had nothing to decode any more says nothing about how long that takes.
+        if served.unwrap_or(false) {
+            state.schedule.took(now.saturating_duration_since(began));
+        }
         state.meter.end(began, now);
         if state.schedule.is_idle() {
             shared.idle.notify_all();
@@ -46,10 +54,11 @@ fn next(shared: &Shared) -> Option<(Picked<Arc<Seat>>, Instant)> {
     }
 }
 
-fn serve(shared: &Shared, picked: &Picked<Arc<Seat>>) {
+/// Whether there was something to decode.
+fn serve(shared: &Shared, picked: &Picked<Arc<Seat>>) -> bool {
     let seat = &picked.session;
     let pace = shared.pace(&shared.lock());
-    let Some(pass) = seat.course().as_mut().and_then(|course| course.take(pace)) else { return };
+    let Some(pass) = seat.course().as_mut().and_then(|course| course.take(pace)) else { return false };
     let answer = catch_unwind(AssertUnwindSafe(|| answer(seat, &pass))).unwrap_or_else(|_| {
         tracing::error!("an engine thread panicked; its state is opened anew");
         Err(EngineError::Failed("it panicked".to_owned()))
@@ -68,6 +77,7 @@ fn serve(shared: &Shared, picked: &Picked<Arc<Seat>>) {
             shared.lock().schedule.note(picked.ticket, status, Instant::now());
         }
     }
+    true
 }
 
 fn answer(seat: &Seat, pass: &Pass) -> Result<Answer, EngineError> {

@@ -80,6 +80,11 @@ impl Admission {
         Ok(())
     }
 
+    /// One that was let in spoke at another worker before.
+    pub fn go_on(&mut self, number: u64, now: Instant) {
+        self.sessions.insert(number, Some(now));
+    }
+
     /// One has gone.
     pub fn leave(&mut self, number: u64) {
         self.sessions.remove(&number);

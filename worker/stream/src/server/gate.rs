@@ -52,6 +52,11 @@ impl Seat {
     pub(super) fn begin(&self, load: &Load) -> Result<(), Full> {
         self.gate.lock().begin(self.number, load, Instant::now())
     }
+
+    /// Its session spoke before, at another worker: it is not turned away.
+    pub(super) fn go_on(&self) {
+        self.gate.lock().go_on(self.number, Instant::now());
+    }
 }
 
 impl Drop for Seat {

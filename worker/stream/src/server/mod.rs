@@ -4,8 +4,8 @@
 //! becomes of them when a link breaks or the worker is stopped. Does not belong here: how a link's frames look
 //! (`steno_shared::live::link`), how speech becomes text ([`crate::engine`]).
 //!
-//! [`hello`] knows who is welcome, [`link`] has the sessions of one API, [`session`] what has come of one, [`run`] its way
-//! through the engine; [`outgoing`] writes. [`admission`] decides behind the [`gate`]; [`registry`] tells APIs of this
+//! `hello` knows who is welcome, `link` has the sessions of one API, `session` what has come of one, `run` its way
+//! through the engine; `outgoing` writes. `admission` decides behind the `gate`; `registry` tells APIs of this
 //! worker.
 
 pub mod admission;

@@ -69,7 +69,10 @@ async fn transcribe<E: Engine>(link: &Link<E>, live: &Live<E::Session>, begin: B
     let session = live.number;
     let id = begin.options.model.clone();
     let engine = &link.server.engine;
-    if live.seat.begin(&engine.load()).is_err() {
+    // One that another worker has lost was let in there.
+    if begin.resumption.is_some() {
+        live.seat.go_on();
+    } else if live.seat.begin(&engine.load()).is_err() {
         let message = "others have come first, and this worker has too much to do; try again later";
         return Ending::Failed(FailReason::Busy, message.to_owned());
     }

@@ -10,6 +10,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::client::{Answer, Client, answer};
 
@@ -85,6 +87,15 @@ impl Live {
     /// If the connection is broken.
     pub async fn bytes(&mut self, bytes: impl Into<Vec<u8>>) {
         self.send(Message::binary(bytes.into())).await;
+    }
+
+    /// Sends a text frame of these bytes, which need not be UTF-8.
+    ///
+    /// # Panics
+    /// If the connection is broken.
+    pub async fn broken_text(&mut self, bytes: &[u8]) {
+        let frame = Frame::message(bytes.to_vec(), OpCode::Data(Data::Text), true);
+        self.send(Message::Frame(frame)).await;
     }
 
     /// Sends samples, 16-bit little-endian.

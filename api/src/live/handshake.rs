@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::config::Config;
 use super::credentials::Credentials;
+use super::link::Place;
 use super::links::{NoPlace, Wanted};
 use super::meter::Meter;
 use super::session::{Beginning, Session};
@@ -39,17 +40,11 @@ pub(super) async fn open(request: &Request, app: &App) -> Result<Response, ApiEr
     let caller = Caller::known_by(request, credentials.key.as_deref(), app).await?;
     let config = Config::of_query(&query)?;
     let permit = app.live.place()?;
-    app.registry.require_worker(Lane::Stream).await?;
-    let model = match config.model.as_str() {
-        "" => None,
-        name => Some(app.registry.resolve_live(name, &app.settings.model_aliases).await?.id.clone()),
-    };
-    let worker = app.live.links.open(&Wanted { model, not: None }).await.map_err(no_place)?;
     let id = JobId::random();
-    // Who may be coming back needs no second session, and says so in the first frame.
-    let meter = match app.live.resumable.has(caller.account()) {
-        true => None,
-        false => Some(Meter::open(app, &caller, id).await?),
+    // Who may be coming back needs no second place and no second session, and says so in the first frame.
+    let (worker, meter) = match app.live.resumable.has(caller.account()) {
+        true => (None, None),
+        false => (Some(worker(&config, app).await?), Some(Meter::open(app, &caller, id).await?)),
     };
     let upgrade = request.take_upgrade().map_err(|_| upgrade_required())?;
     let request_id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
@@ -74,6 +69,16 @@ pub(super) async fn open(request: &Request, app: &App) -> Result<Response, ApiEr
         response = response.header(SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     Ok(response.finish())
+}
+
+/// A place at a worker that has the model, if one is named.
+async fn worker(config: &Config, app: &App) -> Result<Place, ApiError> {
+    app.registry.require_worker(Lane::Stream).await?;
+    let model = match config.model.as_str() {
+        "" => None,
+        name => Some(app.registry.resolve_live(name, &app.settings.model_aliases).await?.id.clone()),
+    };
+    app.live.links.open(&Wanted { model, not: None }).await.map_err(no_place)
 }
 
 /// What proves that the request for an upgrade was understood.

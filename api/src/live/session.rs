@@ -121,7 +121,7 @@ enum Event {
 
 impl Session {
     /// After a handshake.
-    pub(super) fn new(app: App, beginning: Beginning, worker: Place, socket: Socket) -> Self {
+    pub(super) fn new(app: App, beginning: Beginning, worker: Option<Place>, socket: Socket) -> Self {
         let Beginning { id, caller, config, meter, request_id } = beginning;
         let now = Instant::now();
         Self {

@@ -65,9 +65,9 @@ pub(super) enum Heard {
 }
 
 impl Hearing {
-    /// At a place that a worker has given.
-    pub(super) fn new(links: Links, place: Place) -> Self {
-        let state = State::Placed { place, begin: Begin::NotYet };
+    /// At a place that a worker has given; without one, it is looked for when the session begins.
+    pub(super) fn new(links: Links, place: Option<Place>) -> Self {
+        let state = place.map_or(State::Alone, |place| State::Placed { place, begin: Begin::NotYet });
         Self { feed: Feed::default(), links, state, options: None, losses: 0 }
     }
 

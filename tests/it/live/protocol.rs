@@ -135,7 +135,7 @@ async fn a_bad_first_frame_is_answered_and_closed() {
         ("hello", "JSON", 1003),
         (r#"{"language":"xx"}"#, "language", 1008),
         (r#"{"model":"gpt"}"#, "model", 1008),
-        (r#"{"model":"large-v3"}"#, "large-v3", 1008),
+        (r#"{"model":"large-v3"}"#, "large-v3", 1013),
         (r#"{"sample_rate":7999}"#, "sample_rate", 1008),
         (r#"{"sample_rate":"fast"}"#, "sample_rate", 1008),
         (r#"{"encoding":"mp3"}"#, "encoding", 1008),
@@ -152,6 +152,25 @@ async fn a_bad_first_frame_is_answered_and_closed() {
         assert!(messages[0]["error"].as_str().unwrap().contains(field), "{frame}: {messages:?}");
         assert!(messages[0]["code"].is_string());
     }
+    all_are_closed(&world, &worker).await;
+}
+
+#[tokio::test]
+async fn a_text_frame_that_is_no_text_ends_the_session_and_loses_nothing() {
+    let (world, worker) = scripted(&[]).await;
+    let mut live = Live::open(world.port()).await;
+    live.json(json!({})).await;
+    live.audio(&utterance(&[1, 2])).await;
+    live.until(begins("w1 w2")).await;
+    live.broken_text(b"{\"action\": \"\xFF\"}").await;
+    let (messages, code) = live.rest().await;
+    let (error, last) = (&messages[messages.len() - 2], &messages[messages.len() - 1]);
+    assert_eq!(
+        (&error["code"], &last["transcript"]),
+        (&json!("protocol_error"), &json!("w1 w2")),
+        "{messages:?}"
+    );
+    assert_eq!((last["is_final"].as_bool(), code), (Some(true), 1007));
     all_are_closed(&world, &worker).await;
 }
 
